@@ -9,7 +9,7 @@
 //! [`seats`] and [`rate`] decide who comes in and how much they may say; [`session`] is the life of one
 //! connection; [`registry`] is who is here; [`envelope`] is what they say.
 //!
-//! ```ignore
+//! ```
 //! use gateway_domain::{ban::{Ban, Bans, Subject}, time::{Now, Tick, Timestamp}};
 //!
 //! let now = Now { tick: Tick::ZERO, wall: Timestamp::from_seconds(1_800_000_000) };
@@ -19,7 +19,7 @@
 //! assert!(bans.on_address("203.0.113.9".parse()?, now).is_some());
 //! assert!(bans.on_address("198.51.100.9".parse()?, now).is_none());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```ignore
+//! ```
 
 pub mod ban;
 pub mod envelope;
