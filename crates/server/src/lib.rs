@@ -1,1 +1,45 @@
-//! Placeholder.
+//! The running gateway: one corridor from a handshake to a seat, one loop a connection, one way out.
+//!
+//! Read it in the order of a visit. [`http`] takes a request and finds its door ([`endpoint`]). [`gate`] makes the
+//! checks, each a `?`, and asks [`ledger`] (who may not), [`limits`] (how often, how much), [`plans`] (which limits)
+//! and [`hub`] (a seat). What is refused becomes an answer in [`refusal`] and a line in [`audit`]. Who is let in is
+//! served by [`connection`]: one task, one select; when it ends, dropping the seat undoes everything. [`issuing`]
+//! gives tokens, where this gateway issues any. [`clock`] is the only clock, [`house`] is what the rooms share, and
+//! [`gateway`] opens the listeners and closes the house.
+//!
+//! Without the default feature `net` (no sockets, no warp) the gate, the ledger, the limits, the hub and the refusals
+//! stand alone, for a front of another kind:
+//!
+//! ```
+//! use gateway_domain::{Code, Refusal, RequestId};
+//! use gateway_server::refusal;
+//!
+//! let answer = refusal::response(&Refusal::plain(Code::AuthRequired), RequestId::new(uuid::Uuid::nil()));
+//! assert_eq!(answer.status(), 401);
+//! assert!(answer.headers()["www-authenticate"].to_str()?.starts_with("Bearer"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod audit;
+pub mod clock;
+pub mod endpoint;
+pub mod gate;
+pub mod house;
+pub mod hub;
+pub mod issuing;
+pub mod ledger;
+pub mod limits;
+pub mod metrics;
+pub mod plans;
+pub mod refusal;
+
+#[cfg(feature = "net")]
+pub mod connection;
+#[cfg(feature = "net")]
+pub mod gateway;
+#[cfg(feature = "net")]
+pub mod http;
+
+#[cfg(feature = "net")]
+pub use gateway::{Gateway, Opening};
+pub use house::House;

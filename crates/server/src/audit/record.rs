@@ -1,0 +1,213 @@
+//! One line of the audit.
+
+use gateway_domain::{AgentId, Code, ConnectionId, Detail, Now, Refusal, RequestId, Timestamp, UserId};
+use gateway_transport::address::ClientAddress;
+use serde::Serialize;
+
+/// The most of a user agent that is kept.
+pub(super) const MOST_USER_AGENT: usize = 256;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Event {
+    /// A handshake or a call was refused.
+    #[serde(rename = "refused")]
+    Refused,
+    /// A connection began.
+    #[serde(rename = "connected")]
+    Connected,
+    /// A connection ended.
+    #[serde(rename = "disconnected")]
+    Disconnected,
+    /// A live connection took a new token.
+    #[serde(rename = "token.refreshed")]
+    TokenRefreshed,
+    /// A live connection offered a token that was not taken.
+    #[serde(rename = "token.refused")]
+    TokenRefused,
+    /// Tokens were issued.
+    #[serde(rename = "token.issued")]
+    TokenIssued,
+    /// A spent refresh token came again, and its family ended.
+    #[serde(rename = "token.reused")]
+    TokenReused,
+    /// Somebody went over the limit of messages.
+    #[serde(rename = "limit.violated")]
+    LimitViolated,
+    /// A token named a plan that nobody knows.
+    #[serde(rename = "plan.unknown")]
+    PlanUnknown,
+    /// A ban was laid.
+    #[serde(rename = "ban.laid")]
+    BanLaid,
+    /// A ban was lifted.
+    #[serde(rename = "ban.lifted")]
+    BanLifted,
+    /// Tokens were revoked.
+    #[serde(rename = "revoked")]
+    Revoked,
+    /// An administrator closed connections.
+    #[serde(rename = "kicked")]
+    Kicked,
+    /// The gateway began or ended its work.
+    #[serde(rename = "gateway")]
+    Gateway,
+}
+
+impl Event {
+    /// The name in the stream.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Connected => "connected",
+            Self::Disconnected => "disconnected",
+            Self::TokenRefreshed => "token.refreshed",
+            Self::TokenRefused => "token.refused",
+            Self::TokenIssued => "token.issued",
+            Self::TokenReused => "token.reused",
+            Self::LimitViolated => "limit.violated",
+            Self::PlanUnknown => "plan.unknown",
+            Self::BanLaid => "ban.laid",
+            Self::BanLifted => "ban.lifted",
+            Self::Revoked => "revoked",
+            Self::Kicked => "kicked",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
+/// Whom or what a record is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The handshake or call.
+    pub request_id: RequestId,
+    /// The user, if known.
+    pub user: Option<&'a UserId>,
+    /// The agent, if known.
+    pub agent: Option<&'a AgentId>,
+    /// Where it came from.
+    pub address: Option<&'a ClientAddress>,
+    /// The door; a path without its query.
+    pub endpoint: Option<&'a str>,
+    /// What the client calls itself.
+    pub user_agent: Option<&'a str>,
+    /// The connection, where there is one.
+    pub connection: Option<ConnectionId>,
+}
+
+impl Subject<'_> {
+    /// A subject of which only the id is known.
+    pub const fn new(request_id: RequestId) -> Self {
+        Self { request_id, user: None, agent: None, address: None, endpoint: None, user_agent: None, connection: None }
+    }
+}
+
+/// One line.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// When.
+    pub time: Timestamp,
+    /// What.
+    pub event: Event,
+    /// Which code of the table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+    /// In what way, for an invalid token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Detail>,
+    /// Why, for the operator.
+    pub reason: String,
+    /// The handshake or call, as the client was told.
+    pub request_id: RequestId,
+    /// The user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<UserId>,
+    /// The agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<AgentId>,
+    /// Where from, in as much detail as the operator wants.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<String>,
+    /// The door.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Box<str>>,
+    /// What the client calls itself, cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<Box<str>>,
+    /// The connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection_id: Option<ConnectionId>,
+    /// How many refusals were folded into this line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// When the last of them was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+impl Record {
+    pub(super) fn new(
+        event: Event,
+        refusal: Option<&Refusal>,
+        subject: &Subject<'_>,
+        ip: Option<String>,
+        reason: String,
+        now: Now,
+    ) -> Self {
+        Self {
+            time: now.wall,
+            event,
+            code: refusal.map(|refusal| refusal.code),
+            detail: refusal.and_then(|refusal| refusal.detail),
+            reason,
+            request_id: subject.request_id,
+            user_id: subject.user.or(refusal.and_then(|refusal| refusal.user.as_ref())).cloned(),
+            agent_id: subject.agent.cloned(),
+            ip,
+            endpoint: subject.endpoint.map(|path| cut(path).into()),
+            user_agent: subject.user_agent.map(|name| cut(name).into()),
+            connection_id: subject.connection,
+            count: None,
+            until: None,
+        }
+    }
+}
+
+fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MOST_USER_AGENT)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_user_agent_is_cut_at_a_character() {
+        assert_eq!(cut(&"x".repeat(300)).len(), 256);
+        assert_eq!(cut(&format!("{}é", "x".repeat(255))).len(), 255);
+        assert_eq!(cut("short"), "short");
+    }
+
+    #[test]
+    fn an_event_is_named_as_it_is_written() {
+        for event in [
+            Event::Refused,
+            Event::Connected,
+            Event::Disconnected,
+            Event::TokenRefreshed,
+            Event::TokenRefused,
+            Event::TokenIssued,
+            Event::TokenReused,
+            Event::LimitViolated,
+            Event::PlanUnknown,
+            Event::BanLaid,
+            Event::BanLifted,
+            Event::Revoked,
+            Event::Kicked,
+            Event::Gateway,
+        ] {
+            assert_eq!(serde_json::to_string(&event).unwrap(), format!("\"{}\"", event.name()));
+        }
+    }
+}

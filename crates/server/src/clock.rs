@@ -1,0 +1,58 @@
+//! The one place where the house reads a clock: both at once, steady and wall.
+//!
+//! Under a paused runtime clock the wall stands still with it, so that one clock moves timers, tokens and the
+//! domain alike: the wall is the system's, shifted by as much as the runtime's clock is ahead of the real one.
+#![allow(clippy::disallowed_methods, reason = "this is the place")]
+
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use gateway_domain::{Now, Tick, Timestamp};
+
+static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Reads both clocks.
+pub fn now() -> Now {
+    let origin = *ORIGIN;
+    let steady = tokio::time::Instant::now().into_std();
+    let real = Instant::now();
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let wall = since_1970 + steady.saturating_duration_since(real);
+    let wall = wall.saturating_sub(real.saturating_duration_since(steady));
+    Now {
+        tick: Tick::after_origin(steady.saturating_duration_since(origin)),
+        wall: Timestamp::from_millis(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)),
+    }
+}
+
+/// The moment of a tick, for the runtime's timers.
+pub fn instant(tick: Tick) -> tokio::time::Instant {
+    tokio::time::Instant::from_std(*ORIGIN + tick.since_origin())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_paused_runtime_stops_the_wall_and_moves_it() {
+        let before = now();
+        std::thread::sleep(Duration::from_millis(30));
+        let still = now();
+        assert!(still.wall.since(before.wall) <= Duration::from_millis(1), "{before:?} {still:?}");
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        let after = now();
+        let moved = after.wall.since(before.wall).as_millis();
+        assert!((3_599_999..=3_600_001).contains(&moved), "{moved}");
+        assert_eq!(after.tick.since(before.tick), Duration::from_secs(3600));
+    }
+
+    #[tokio::test]
+    async fn a_tick_is_an_instant_of_the_runtime() {
+        let reading = now();
+        let instant = instant(reading.tick);
+        assert!(instant.elapsed() < Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,221 @@
+//! One connection, one task, one loop.
+//!
+//! The loop waits for one of four things, in this order: an order of the house (go, prove that you live), the outcome
+//! of a refresh, something from the peer, a deadline. The peer comes before the deadline, so that a pong that is
+//! already here is not taken for silence; no deadline is lost by that, since every message is held against the
+//! token's deadline by itself. The [`Session`] decides, the loop does. Whatever way it ends, the [`Seat`] cleans up.
+
+mod greeting;
+mod message;
+mod refresh;
+
+use std::{future::Future, ops::ControlFlow, pin::Pin, sync::Arc, time::Duration};
+
+use gateway_domain::{
+    Code, Now, Refusal, Tick,
+    envelope::Notice,
+    session::{Due, Session},
+};
+use gateway_transport::{CloseFrame, Inbound, Outbound, Socket, SocketFault};
+use serde::Serialize;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Sleep;
+
+use crate::{
+    clock,
+    endpoint::Handler,
+    house::House,
+    hub::{Ending, Occupant, Orders, Seat},
+    refusal::ErrorPayload,
+};
+use refresh::{RefreshQuota, Refreshed};
+
+/// How long a peer may take to answer a close.
+pub const CLOSE_PATIENCE: Duration = Duration::from_secs(3);
+/// A timer is never set further ahead than this.
+const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
+
+type Refreshing = Pin<Box<dyn Future<Output = Result<Refreshed, Refusal>> + Send>>;
+
+/// The state of the loop.
+struct Connection<S> {
+    house: Arc<House>,
+    socket: Socket<S>,
+    occupant: Arc<Occupant>,
+    session: Session,
+    heard: u64,
+    refreshing: Option<(Option<String>, Refreshing)>,
+    refresh_quota: RefreshQuota,
+}
+
+/// Serves a connection until it ends: sits down, speaks, closes properly.
+pub async fn serve<S>(house: Arc<House>, socket: Socket<S>, mut seat: Seat, occupant: Arc<Occupant>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let now = clock::now();
+    let expires_at = occupant.stands(|standing| standing.principal.expires_at);
+    let session = Session::new(&occupant.endpoint.session, expires_at, phase(&occupant), now);
+    let refresh_quota = RefreshQuota::default();
+    let mut connection = Connection { house, socket, occupant, session, heard: 0, refreshing: None, refresh_quota };
+    let ending = match connection.enter(&mut seat, now) {
+        Ok(()) => connection.converse().await,
+        Err(refusal) => Ending::Ours(refusal),
+    };
+    let frame = match &ending {
+        Ending::Ours(refusal) => Some(CloseFrame::of(refusal, Some(connection.occupant.request_id))),
+        Ending::Peer(_) => Some(CloseFrame::normal()),
+        Ending::Lost(_) | Ending::Aborted => None,
+    };
+    let [messages, ..] = connection.occupant.traffic.counts();
+    connection.house.metrics.messages(messages);
+    // The seat is free before the peer has answered: a slow goodbye keeps nobody out.
+    seat.end(ending);
+    drop(seat);
+    if let Some(frame) = frame {
+        connection.socket.close(frame, CLOSE_PATIENCE).await;
+    }
+}
+
+/// Spreads the first pings of connections that came together. The id is random, so a part of it will do.
+fn phase(occupant: &Occupant) -> Duration {
+    let interval = occupant.endpoint.session.heartbeat.unwrap_or_default();
+    let part = u32::from(occupant.id.uuid().as_bytes()[0]);
+    interval / 2 * part / 256
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
+    /// Registers first, then asks once more what may have changed since the gate: a ban that came in between has
+    /// either seen this connection or is seen by it.
+    fn enter(&mut self, seat: &mut Seat, now: Now) -> Result<(), Refusal> {
+        seat.occupy(Arc::clone(&self.occupant))?;
+        let principal = self.occupant.stands(|standing| Arc::clone(&standing.principal));
+        self.house.gate.still_welcome(&principal, &self.occupant.address, now)?;
+        if self.occupant.endpoint.handler == Handler::Routes {
+            let greeting = greeting::text(&self.occupant, now);
+            self.say_text(greeting).map_err(|_| Refusal::plain(Code::Internal))?;
+        }
+        Ok(())
+    }
+
+    async fn converse(&mut self) -> Ending {
+        let mut timer = Box::pin(tokio::time::sleep(Duration::ZERO));
+        let mut armed = None;
+        loop {
+            if let ControlFlow::Break(ending) = self.do_what_is_due(timer.as_mut(), &mut armed) {
+                return ending;
+            }
+            let occupant = Arc::clone(&self.occupant);
+            let step = tokio::select! {
+                biased;
+                orders = occupant.ordered() => self.obey(orders),
+                outcome = next_outcome(&mut self.refreshing) => self.refreshed(outcome),
+                inbound = self.socket.next() => self.take_in(inbound),
+                () = timer.as_mut() => { armed = None; ControlFlow::Continue(()) }
+            };
+            if let ControlFlow::Break(ending) = step {
+                return ending;
+            }
+        }
+    }
+
+    /// Does what the session says is due, and arms the timer for the next time.
+    fn do_what_is_due(&mut self, timer: Pin<&mut Sleep>, armed: &mut Option<Tick>) -> ControlFlow<Ending> {
+        let now = clock::now();
+        self.listen(now);
+        let endpoint = Arc::clone(&self.occupant.endpoint);
+        while let Some(due) = self.session.take_due(&endpoint.session, now) {
+            let said = match due {
+                Due::End(refusal) => return ControlFlow::Break(Ending::Ours(refusal)),
+                Due::Ping => self.socket.queue(Outbound::Ping(Default::default())),
+                // A raw endpoint is told nothing.
+                Due::ExpiryWarning(_) if endpoint.handler == Handler::Echo => Ok(()),
+                Due::ExpiryWarning(expires_at) => {
+                    self.say("auth.expiring", None, &serde_json::json!({ "expiresAt": expires_at }))
+                }
+            };
+            if let Err(fault) = said {
+                return ControlFlow::Break(ending_of(fault));
+            }
+        }
+        let longest = now.tick + LONGEST_SLEEP;
+        let wake = self.session.next_due(&endpoint.session, now).map_or(longest, |due| due.min(longest));
+        // A timer that rings early costs one turn of the loop; setting it at every message would cost more.
+        if armed.is_none_or(|at| wake < at) {
+            timer.reset(clock::instant(wake));
+            *armed = Some(wake);
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Notes that the peer lives, where anything came in since the last look.
+    fn listen(&mut self, now: Now) {
+        let heard = self.socket.heard();
+        if heard != self.heard {
+            self.heard = heard;
+            self.session.heard(now);
+            self.occupant.traffic.heard(now);
+        }
+    }
+
+    fn obey(&mut self, orders: Orders) -> ControlFlow<Ending> {
+        if let Some(refusal) = orders.end {
+            return ControlFlow::Break(Ending::Ours(refusal));
+        }
+        if orders.probe {
+            self.session.probe();
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn take_in(&mut self, inbound: Result<Inbound, SocketFault>) -> ControlFlow<Ending> {
+        let now = clock::now();
+        self.listen(now);
+        let outcome = match inbound {
+            Ok(Inbound::Text(text)) => self.on_text(&text, now),
+            Ok(Inbound::Binary(bytes)) => self.on_binary(bytes, now),
+            Ok(Inbound::Ping | Inbound::Pong) => Ok(()),
+            Ok(Inbound::Close(frame)) => return ControlFlow::Break(Ending::Peer(frame.map(|frame| frame.code))),
+            Err(fault) => return ControlFlow::Break(ending_of(fault)),
+        };
+        match outcome {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(message::End::Refused(refusal)) => ControlFlow::Break(Ending::Ours(refusal)),
+            Err(message::End::Socket(fault)) => ControlFlow::Break(ending_of(fault)),
+        }
+    }
+
+    fn say(&mut self, kind: &str, id: Option<&str>, payload: &impl Serialize) -> Result<(), SocketFault> {
+        // What the gateway says is made of strings and numbers, and always has a JSON form.
+        let text = Notice { kind, id, payload: Some(payload) }.to_text().unwrap_or_default();
+        self.say_text(text)
+    }
+
+    fn say_error(&mut self, id: Option<&str>, refusal: &Refusal) -> Result<(), SocketFault> {
+        self.house.metrics.message_error(refusal.code);
+        self.say("error", id, &ErrorPayload::of(refusal))
+    }
+
+    fn say_text(&mut self, text: String) -> Result<(), SocketFault> {
+        self.occupant.traffic.sent(text.len());
+        self.socket.queue(Outbound::Text(text.into()))
+    }
+}
+
+/// The outcome of the refresh under way; never, where there is none.
+async fn next_outcome(
+    refreshing: &mut Option<(Option<String>, Refreshing)>,
+) -> (Option<String>, Result<Refreshed, Refusal>) {
+    let Some((_, future)) = refreshing else { return std::future::pending().await };
+    let outcome = future.await;
+    let id = refreshing.take().and_then(|(id, _)| id);
+    (id, outcome)
+}
+
+/// A fault of the peer closes with its code; a peer that is gone is lost.
+fn ending_of(fault: SocketFault) -> Ending {
+    match fault.refusal() {
+        Some(refusal) => Ending::Ours(refusal),
+        None => Ending::Lost(fault.to_string()),
+    }
+}

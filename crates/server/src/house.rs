@@ -1,0 +1,48 @@
+//! What the rooms share: each is a part of its own, made by whoever composes the gateway.
+
+use std::sync::Arc;
+
+use gateway_auth::ApiKeys;
+
+use crate::{
+    audit::Audit, endpoint::Endpoints, gate::Gate, hub::Hub, issuing::Issuing, ledger::Ledger, limits::Accounts,
+    limits::HandshakeLimits, metrics::Metrics,
+};
+
+/// The rooms of a running gateway.
+#[derive(Debug)]
+pub struct House {
+    /// The doors.
+    pub endpoints: Endpoints,
+    /// The checks behind each of them.
+    pub gate: Gate,
+    /// Who is here.
+    pub hub: Arc<Hub>,
+    /// Who may not come in.
+    pub ledger: Arc<Ledger>,
+    /// How often one may knock.
+    pub handshakes: Arc<HandshakeLimits>,
+    /// How much one may say.
+    pub accounts: Arc<Accounts>,
+    /// What happened.
+    pub audit: Arc<Audit>,
+    /// How much of it.
+    pub metrics: Arc<Metrics>,
+    /// Who gets tokens here, where anybody does.
+    pub issuing: Option<Issuing>,
+    /// Which backends are known by a key.
+    pub api_keys: ApiKeys,
+    /// Whether the gateway runs with made-up keys, for trying out.
+    pub dev: bool,
+}
+
+impl House {
+    /// Forgets what is over and writes down what is due; every second or so.
+    pub fn sweep(&self) {
+        let now = crate::clock::now();
+        self.audit.sweep(now);
+        self.handshakes.sweep(now);
+        self.accounts.sweep(now);
+        self.ledger.sweep(now);
+    }
+}

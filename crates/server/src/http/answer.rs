@@ -1,0 +1,144 @@
+//! Answers, and the reading of bodies that have an end.
+
+use std::pin::pin;
+
+use futures_util::{Stream, StreamExt};
+use gateway_domain::{Code, Refusal};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::{Serialize, de::DeserializeOwned};
+use warp::{Buf, reply::Response};
+
+use crate::refusal::Fault;
+
+/// What a call comes to.
+pub(super) type Answer = Result<Response, Faulty>;
+
+/// A refusal, and what an HTTP client is told besides.
+#[derive(Debug)]
+pub(super) struct Faulty {
+    pub(super) refusal: Box<Refusal>,
+    pub(super) details: Vec<Fault>,
+    pub(super) allow: Option<&'static str>,
+}
+
+impl From<Refusal> for Faulty {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal: Box::new(refusal), details: Vec::new(), allow: None }
+    }
+}
+
+/// The body of a request.
+pub(super) trait BodyStream: Stream<Item = Result<Self::Chunk, warp::Error>> + Send {
+    type Chunk: Buf + Send;
+}
+
+impl<S, B> BodyStream for S
+where
+    S: Stream<Item = Result<B, warp::Error>> + Send,
+    B: Buf + Send,
+{
+    type Chunk = B;
+}
+
+/// A JSON answer.
+pub(super) fn json(value: &impl Serialize) -> Answer {
+    json_with(StatusCode::OK, value)
+}
+
+/// A JSON answer with a status of its own.
+pub(super) fn json_with(status: StatusCode, value: &impl Serialize) -> Answer {
+    let body = serde_json::to_vec(value)
+        .map_err(|fault| Refusal::plain(Code::Internal).because(format!("an answer has no JSON form: {fault}")))?;
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// Reads a JSON body of at most so many bytes. No body at all reads as `empty`, where that is given.
+pub(super) async fn read<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: impl BodyStream,
+    most: usize,
+    empty: Option<T>,
+) -> Result<T, Faulty> {
+    let bytes = collect(body, most).await?;
+    if bytes.is_empty()
+        && let Some(empty) = empty
+    {
+        return Ok(empty);
+    }
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if !kind.eq_ignore_ascii_case("application/json") {
+        return Err(Refusal::new(Code::UnsupportedData, "send the body as application/json").into());
+    }
+    serde_json::from_slice(&bytes).map_err(|fault| Faulty {
+        refusal: Box::new(Refusal::new(Code::InvalidRequest, "the body has not the form")),
+        details: vec![Fault {
+            path: format!("line {} column {}", fault.line(), fault.column()),
+            message: fault.to_string(),
+        }],
+        allow: None,
+    })
+}
+
+async fn collect(body: impl BodyStream, most: usize) -> Result<Vec<u8>, Refusal> {
+    let mut body = pin!(body);
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.next().await {
+        let mut chunk = chunk.map_err(|_| Refusal::new(Code::InvalidRequest, "the body ended early"))?;
+        if bytes.len() + chunk.remaining() > most {
+            return Err(Refusal::new(Code::MessageTooBig, format!("a body has at most {most} bytes")));
+        }
+        while chunk.has_remaining() {
+            let part = chunk.chunk();
+            bytes.extend_from_slice(part);
+            let length = part.len();
+            chunk.advance(length);
+        }
+    }
+    Ok(bytes)
+}
+
+/// What is wrong with one member.
+pub(super) fn fault(path: &str, message: impl Into<String>) -> Faulty {
+    let fault = Fault { path: path.into(), message: message.into() };
+    Faulty {
+        refusal: Box::new(Refusal::new(Code::InvalidRequest, format!("{}: {}", fault.path, fault.message))),
+        details: vec![fault],
+        allow: None,
+    }
+}
+
+/// A segment of a path, percent-decoded once.
+pub(super) fn decoded(segment: &str) -> Option<String> {
+    let (mut bytes, mut rest) = (Vec::with_capacity(segment.len()), segment.as_bytes());
+    while let Some((first, after)) = rest.split_first() {
+        let (byte, after) = match (first, after) {
+            (b'%', [high, low, after @ ..]) => {
+                let digit = |byte: &u8| char::from(*byte).to_digit(16);
+                (u8::try_from(digit(high)? * 16 + digit(low)?).ok()?, after)
+            }
+            (b'%', _) => return None,
+            (byte, after) => (*byte, after),
+        };
+        bytes.push(byte);
+        rest = after;
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_is_decoded_once() {
+        assert_eq!(decoded("a%2Fb%2541").as_deref(), Some("a/b%41"));
+        for broken in ["%", "%4", "%zz", "%ff"] {
+            assert_eq!(decoded(broken), None, "{broken}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Who calls the API: a token or an API key in a header, never in a query or a cookie; and a role that may.
+
+use gateway_domain::{Code, Refusal, Token, UserId};
+use gateway_transport::{Query, TokenSource, TokenSources};
+
+use super::{Call, Site};
+use crate::{clock, ledger::banned, ledger::banned_user};
+
+/// What a call needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Role `service`, or `admin`.
+    Service,
+    /// Role `admin`.
+    Admin,
+}
+
+/// A caller who may.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    pub(super) user: UserId,
+}
+
+impl Site {
+    /// Whether the caller may, and who it is.
+    pub(super) async fn caller(&self, call: &Call, need: Need) -> Result<Caller, Refusal> {
+        let now = clock::now();
+        if let Some(ban) = self.house.ledger.ban_on(&call.address, now) {
+            return Err(banned(&ban));
+        }
+        let known = self.known(call).await.map_err(|refusal| self.after_failure(call, refusal))?;
+        let (user, roles) = known;
+        let may = |role: &str| roles.iter().any(|own| own == role);
+        let admitted = match need {
+            Need::Service => may("service") || may("admin"),
+            Need::Admin => may("admin"),
+        };
+        if admitted {
+            return Ok(Caller { user });
+        }
+        let wanted = if need == Need::Admin { "`admin`" } else { "`service` or `admin`" };
+        Err(Refusal::new(Code::Forbidden, format!("this call needs the role {wanted}")).of_user(&user))
+    }
+
+    async fn known(&self, call: &Call) -> Result<(UserId, Vec<String>), Refusal> {
+        let now = clock::now();
+        if let Some(key) = api_key(call)? {
+            let key = self.house.api_keys.find(&key).ok_or_else(wrong_key)?;
+            if let Some(refusal) = banned_user(&self.house.ledger, &key.grant.user, now) {
+                return Err(refusal);
+            }
+            return Ok((key.grant.user.clone(), key.grant.roles.iter().map(ToString::to_string).collect()));
+        }
+        let sources = TokenSources::new(vec![TokenSource::Header]);
+        let (token, _) = sources
+            .find(&Query::default(), &call.headers)?
+            .ok_or_else(|| Refusal::new(Code::AuthRequired, "send Authorization: Bearer <token>, or X-API-Key"))?;
+        let principal = self.house.gate.authenticator.verify_patiently(&token, now).await?;
+        self.house.ledger.objection(&principal, now)?;
+        Ok((principal.user.clone(), principal.roles.iter().map(ToString::to_string).collect()))
+    }
+
+    /// Guessing costs: failures count as handshakes of the address, and end in 429.
+    fn after_failure(&self, call: &Call, refusal: Refusal) -> Refusal {
+        let knock = call.address.as_ip().map_or(Ok(()), |ip| self.house.handshakes.knock_from(ip));
+        knock.err().unwrap_or(refusal)
+    }
+}
+
+/// The API key of a call.
+pub(super) fn api_key(call: &Call) -> Result<Option<Token>, Refusal> {
+    let mut keys = call.headers.get_all("x-api-key").iter();
+    let Some(key) = keys.next() else { return Ok(None) };
+    if keys.next().is_some() {
+        return Err(Refusal::new(Code::InvalidRequest, "send X-API-Key once"));
+    }
+    let key = key.to_str().map_err(|_| wrong_key())?.trim();
+    Ok((!key.is_empty()).then(|| Token::new(key)))
+}
+
+/// The same words for a key of nobody and for a key in a wrong form.
+pub(super) fn wrong_key() -> Refusal {
+    Refusal::invalid_token(gateway_domain::Detail::UnknownKey, "the API key is nobody's")
+}

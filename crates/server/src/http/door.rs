@@ -1,0 +1,155 @@
+//! A door: from a request to a connection, or to a refusal that is explained and written down.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use gateway_domain::{
+    Code, Refusal,
+    ban::{Ban, Subject as Banned},
+};
+use gateway_transport::{CloseFrame, Socket, SocketLimits, Upgrade, examine, upgraded};
+use http::Method;
+use hyper::upgrade::OnUpgrade;
+use warp::reply::Response;
+
+use super::{Call, Site, answer::Answer};
+use crate::{
+    audit::{Event, Subject},
+    clock, connection,
+    endpoint::{Endpoint, RejectWith},
+    gate::{Admitted, Handshake},
+    hub::{Arrival, Occupant},
+};
+
+/// The subprotocol that is ever selected.
+const SUBPROTOCOL: &str = "gateway.v1";
+/// How long the peer may take between our answer and the stream.
+const UPGRADE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Lets somebody in, or refuses.
+pub(super) async fn open(site: &Arc<Site>, call: &mut Call, endpoint: Arc<Endpoint>) -> Answer {
+    if call.method != Method::GET {
+        return Err(super::answer::Faulty {
+            allow: Some("GET"),
+            ..Refusal::new(Code::MethodNotAllowed, "this address takes GET").into()
+        });
+    }
+    let upgrade = examine(&call.method, call.version, &call.headers)?;
+    let on_upgrade = call.on_upgrade.take().ok_or_else(|| Refusal::plain(Code::BadUpgrade))?;
+    let handshake = Handshake {
+        request_id: call.request_id,
+        endpoint,
+        address: call.address,
+        query: call.query()?,
+        headers: std::mem::take(&mut call.headers),
+        secure: call.info.secure,
+    };
+    let outcome = pass(site, &handshake).await;
+    call.headers = handshake.headers;
+    let endpoint = handshake.endpoint;
+    match outcome {
+        Ok(admitted) => Ok(welcome(site, call, &upgrade, on_upgrade, endpoint, admitted)),
+        Err(refusal) => {
+            site.punish(call, &refusal).await;
+            match endpoint.reject_with {
+                RejectWith::Http => Err(refusal.into()),
+                RejectWith::CloseCode => Ok(site.turn_away(call, &upgrade, on_upgrade, &refusal)),
+            }
+        }
+    }
+}
+
+async fn pass(site: &Site, handshake: &Handshake) -> Result<Admitted, Refusal> {
+    let now = clock::now();
+    let gate = &site.house.gate;
+    let candidate = gate.examine(handshake, now)?;
+    gate.admit(handshake, candidate, now).await
+}
+
+/// The answer to somebody who is let in; the connection runs as a task of its own, so that nothing of the handshake
+/// stays in memory with it.
+fn welcome(
+    site: &Arc<Site>,
+    call: &Call,
+    upgrade: &Upgrade,
+    on_upgrade: OnUpgrade,
+    endpoint: Arc<Endpoint>,
+    admitted: Admitted,
+) -> Response {
+    let Admitted { seat, standing, unknown_plan } = admitted;
+    let now = clock::now();
+    if let Some(plan) = unknown_plan {
+        let subject = Subject { user: Some(&standing.principal.user), ..call.subject() };
+        let reason = format!("no plan is called `{plan}`: `{}` holds instead", standing.plan.name);
+        site.house.audit.event(Event::PlanUnknown, &subject, reason, now);
+    }
+    let limits = SocketLimits { max_message: endpoint.max_message, ..SocketLimits::default() };
+    let arrival = Arrival {
+        request_id: call.request_id,
+        endpoint,
+        address: call.address,
+        user_agent: call.user_agent().map(|name| name.chars().take(256).collect::<String>().into()),
+    };
+    let occupant = Arc::new(Occupant::new(seat.id(), arrival, standing, now));
+    let house = Arc::clone(&site.house);
+    let ticket = call.info.ticket.clone();
+    let tasks = site.tasks.clone();
+    site.tasks.spawn(async move {
+        // Where the stream does not come, dropping the seat undoes the admission.
+        if let Ok(Ok((wire, leftover))) = tokio::time::timeout(UPGRADE_PATIENCE, upgraded(on_upgrade)).await {
+            drop(ticket);
+            let socket = Socket::server(wire, leftover, limits);
+            // A task of its own again: this one's state holds what the upgrade needed.
+            tasks.spawn(connection::serve(house, socket, seat, occupant));
+        }
+    });
+    switching(upgrade)
+}
+
+impl Site {
+    /// Upgrades only to close with a code that a browser can read. Nothing is read from or sent to that client besides.
+    fn turn_away(&self, call: &Call, upgrade: &Upgrade, on_upgrade: OnUpgrade, refusal: &Refusal) -> Response {
+        self.house.metrics.refused(refusal.code);
+        let request_id = self.house.audit.refused(refusal, &call.subject(), clock::now());
+        let frame = CloseFrame::of(refusal, Some(request_id));
+        let ticket = call.info.ticket.clone();
+        self.tasks.spawn(async move {
+            if let Ok(Ok((wire, leftover))) = tokio::time::timeout(UPGRADE_PATIENCE, upgraded(on_upgrade)).await {
+                let limits = SocketLimits { max_message: 1024, ..SocketLimits::default() };
+                Socket::server(wire, leftover, limits).close(frame, connection::CLOSE_PATIENCE).await;
+            }
+            // Whoever is turned away counts as a stranger to the end.
+            drop(ticket);
+        });
+        switching(upgrade)
+    }
+
+    /// Bans an address that was refused too often for faults of its own, where the operator wants that.
+    async fn punish(&self, call: &Call, refusal: &Refusal) {
+        let own_fault = matches!(
+            refusal.code,
+            Code::AuthRequired | Code::TokenInvalid | Code::RateLimited | Code::OriginNotAllowed | Code::RoleMismatch
+        );
+        let Some(ip) = call.address.as_ip().filter(|ip| own_fault && self.may_ban(*ip)) else { return };
+        let now = clock::now();
+        if let Some((network, law)) = self.house.handshakes.offence(ip, now) {
+            let reason = format!("{} refused handshakes within {} s", law.violations, law.within.as_secs());
+            let ban =
+                Ban { subject: Banned::Network(network), until: Some(now.wall + law.duration), reason: Some(reason) };
+            let told = ban.clone();
+            let laid = self.house.ledger.ban(ban).await;
+            let note = laid.err().map_or_else(String::new, |fault| format!(" ({fault})"));
+            let about = call.subject();
+            self.house.audit.event(Event::BanLaid, &about, format!("{} by itself{note}", told.subject), now);
+        }
+    }
+
+    fn may_ban(&self, ip: IpAddr) -> bool {
+        !ip.to_canonical().is_loopback() && !self.addresses.trusts_address(ip)
+    }
+}
+
+fn switching(upgrade: &Upgrade) -> Response {
+    let selected = upgrade.offered.iter().any(|name| &**name == SUBPROTOCOL).then_some(SUBPROTOCOL);
+    // The parts are constants and a hash: they always make a response.
+    upgrade.response(selected).body(Vec::new().into()).unwrap_or_default()
+}

@@ -1,0 +1,203 @@
+//! One live connection, as the rest of the house knows it: facts to be listed, and a bell to be rung.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use gateway_domain::{ConnectionId, Now, Principal, Refusal, RequestId, Role, Tick, Timestamp, UserId, plan::Plan};
+use gateway_transport::address::ClientAddress;
+use parking_lot::Mutex;
+use serde::Serialize;
+use tokio::sync::Notify;
+
+use crate::{audit::Subject, endpoint::Endpoint, limits::Account};
+
+/// What carries a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// A WebSocket of the gateway's own protocol.
+    Websocket,
+}
+
+/// One live connection.
+#[derive(Debug)]
+pub struct Occupant {
+    /// Its id.
+    pub id: ConnectionId,
+    /// The handshake that made it.
+    pub request_id: RequestId,
+    /// Through which door it came.
+    pub endpoint: Arc<Endpoint>,
+    /// What carries it.
+    pub transport: Transport,
+    /// Where from.
+    pub address: ClientAddress,
+    /// What the client calls itself.
+    pub user_agent: Option<Box<str>>,
+    /// Since when.
+    pub connected_at: Timestamp,
+    /// What it has said and heard.
+    pub traffic: Traffic,
+    user: UserId,
+    standing: Mutex<Standing>,
+    orders: Mutex<Orders>,
+    bell: Notify,
+}
+
+/// What a token gave to a connection; a refresh replaces all of it.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// Who it is.
+    pub principal: Arc<Principal>,
+    /// The role that it was admitted as; none where the endpoint asks for none and the token has none.
+    pub role: Option<Role>,
+    /// The limits.
+    pub plan: Arc<Plan>,
+    /// Where its messages are counted.
+    pub account: Arc<Account>,
+    /// When the token was verified.
+    pub authenticated_at: Timestamp,
+}
+
+/// What others want of a connection.
+#[derive(Debug, Default)]
+pub struct Orders {
+    /// Go, and say this.
+    pub end: Option<Refusal>,
+    /// Find out whether the peer lives.
+    pub probe: bool,
+}
+
+/// Counts of what went by.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    messages_in: AtomicU64,
+    messages_out: AtomicU64,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+    last_heard_millis: AtomicU64,
+}
+
+/// What the making of an [`Occupant`] takes.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The handshake.
+    pub request_id: RequestId,
+    /// The door.
+    pub endpoint: Arc<Endpoint>,
+    /// Where from.
+    pub address: ClientAddress,
+    /// What the client calls itself.
+    pub user_agent: Option<Box<str>>,
+}
+
+impl Occupant {
+    /// A connection that begins now.
+    pub fn new(id: ConnectionId, arrival: Arrival, standing: Standing, now: Now) -> Self {
+        let occupant = Self {
+            id,
+            request_id: arrival.request_id,
+            endpoint: arrival.endpoint,
+            transport: Transport::Websocket,
+            address: arrival.address,
+            user_agent: arrival.user_agent,
+            connected_at: now.wall,
+            traffic: Traffic::default(),
+            user: standing.principal.user.clone(),
+            standing: Mutex::new(standing),
+            orders: Mutex::default(),
+            bell: Notify::new(),
+        };
+        occupant.traffic.heard(now);
+        occupant
+    }
+
+    /// Whose it is. A refresh never changes that.
+    pub const fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    /// What its token gave it.
+    pub fn standing(&self) -> Standing {
+        self.standing.lock().clone()
+    }
+
+    /// Looks at what its token gave it.
+    pub fn stands<T>(&self, look: impl FnOnce(&Standing) -> T) -> T {
+        look(&self.standing.lock())
+    }
+
+    /// Replaces what its token gave it.
+    pub fn restand(&self, standing: Standing) {
+        *self.standing.lock() = standing;
+    }
+
+    /// Tells it to go. The first reason holds.
+    pub fn end(&self, refusal: Refusal) {
+        self.orders.lock().end.get_or_insert(refusal);
+        self.bell.notify_one();
+    }
+
+    /// Makes it find out whether its peer lives.
+    pub fn probe(&self) {
+        self.orders.lock().probe = true;
+        self.bell.notify_one();
+    }
+
+    /// Waits for the bell, and takes what is wanted.
+    pub async fn ordered(&self) -> Orders {
+        self.bell.notified().await;
+        std::mem::take(&mut *self.orders.lock())
+    }
+
+    /// Whom an audit record is about.
+    pub fn subject(&self) -> Subject<'_> {
+        Subject {
+            request_id: self.request_id,
+            user: Some(&self.user),
+            agent: None,
+            address: Some(&self.address),
+            endpoint: Some(&self.endpoint.path),
+            user_agent: self.user_agent.as_deref(),
+            connection: Some(self.id),
+        }
+    }
+}
+
+impl Traffic {
+    /// A message came in.
+    pub fn received(&self, bytes: usize) {
+        self.messages_in.fetch_add(1, Ordering::Relaxed);
+        self.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// A message went out.
+    pub fn sent(&self, bytes: usize) {
+        self.messages_out.fetch_add(1, Ordering::Relaxed);
+        self.bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// The peer was heard.
+    pub fn heard(&self, now: Now) {
+        let millis = u64::try_from(now.tick.since_origin().as_millis()).unwrap_or(u64::MAX);
+        self.last_heard_millis.store(millis, Ordering::Relaxed);
+    }
+
+    /// When the peer was last heard, on the wall clock.
+    pub fn last_heard(&self, now: Now) -> Timestamp {
+        let then = Tick::after_origin(Duration::from_millis(self.last_heard_millis.load(Ordering::Relaxed)));
+        let ago = i64::try_from(now.tick.since(then).as_millis()).unwrap_or(i64::MAX);
+        Timestamp::from_millis(now.wall.millis().saturating_sub(ago))
+    }
+
+    /// Messages in and out, bytes in and out.
+    pub fn counts(&self) -> [u64; 4] {
+        [&self.messages_in, &self.messages_out, &self.bytes_in, &self.bytes_out]
+            .map(|count| count.load(Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,87 @@
+//! A seat: the guard of everything that admission did.
+
+use std::sync::Arc;
+
+use gateway_domain::{Code, ConnectionId, Refusal, UserId};
+
+use super::{Hub, Occupant};
+use crate::{audit::Event, clock};
+
+/// A place in the house, taken before the upgrade and given back when this is dropped.
+#[derive(Debug)]
+pub struct Seat {
+    hub: Arc<Hub>,
+    user: UserId,
+    id: ConnectionId,
+    occupant: Option<Arc<Occupant>>,
+    ending: Ending,
+}
+
+/// Why a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Nobody said why: its task was dropped, or it panicked.
+    Aborted,
+    /// The gateway closed it.
+    Ours(Refusal),
+    /// The peer closed it, with that code.
+    Peer(Option<u16>),
+    /// The peer vanished without a word.
+    Lost(String),
+}
+
+impl Seat {
+    pub(super) const fn taken(hub: Arc<Hub>, user: UserId, id: ConnectionId) -> Self {
+        Self { hub, user, id, occupant: None, ending: Ending::Aborted }
+    }
+
+    /// The connection's id.
+    pub const fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// Sits down: from now on the connection is found, counted and told. Refused where it was evicted meanwhile.
+    pub fn occupy(&mut self, occupant: Arc<Occupant>) -> Result<(), Refusal> {
+        let entered = self.hub.registry.lock().enter(&self.user, self.id, Arc::clone(&occupant));
+        entered.map_err(|_| Refusal::plain(Code::Evicted))?;
+        // A drain that began since the gate was passed has not seen this connection.
+        if self.hub.is_draining() {
+            occupant.end(Refusal::plain(Code::Draining).retry_after(std::time::Duration::from_secs(5)));
+        }
+        self.hub.metrics.connected(&occupant.endpoint.path);
+        self.hub.audit.event(Event::Connected, &occupant.subject(), "admitted", clock::now());
+        self.occupant = Some(occupant);
+        Ok(())
+    }
+
+    /// Notes why the connection ends.
+    pub fn end(&mut self, ending: Ending) {
+        self.ending = ending;
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.hub.registry.lock().leave(&self.user, self.id);
+        let Some(occupant) = self.occupant.take() else { return };
+        let (by, code) = match &self.ending {
+            Ending::Ours(refusal) => ("gateway", refusal.code.name().to_owned()),
+            Ending::Peer(code) => ("peer", code.map_or_else(|| "none".into(), |code| code.to_string())),
+            Ending::Lost(_) => ("lost", "none".into()),
+            Ending::Aborted => ("aborted", "none".into()),
+        };
+        self.hub.metrics.disconnected(&occupant.endpoint.path, by, &code);
+        let (subject, now) = (occupant.subject(), clock::now());
+        match &self.ending {
+            Ending::Ours(refusal) => self.hub.audit.event_of(Event::Disconnected, refusal, &subject, now),
+            Ending::Peer(Some(code)) => {
+                self.hub.audit.event(Event::Disconnected, &subject, format!("closed by the peer with {code}"), now);
+            }
+            Ending::Peer(None) => self.hub.audit.event(Event::Disconnected, &subject, "closed by the peer", now),
+            Ending::Lost(how) => self.hub.audit.event(Event::Disconnected, &subject, format!("lost: {how}"), now),
+            Ending::Aborted => {
+                self.hub.audit.event(Event::Disconnected, &subject, "its task ended without a word", now)
+            }
+        }
+    }
+}

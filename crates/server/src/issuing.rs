@@ -1,0 +1,87 @@
+//! Issuing: tokens for those who show an API key, and new ones for spent ones. Only a gateway that was given a
+//! signing key has this room.
+
+use std::{sync::Arc, time::Duration};
+
+use gateway_auth::{Grant, Issuer};
+use gateway_domain::{Code, Now, PlanName, Refusal, Token, UserId};
+use serde::Serialize;
+
+use crate::ledger::{Ledger, banned_user};
+
+/// Who signs, and where refresh tokens are kept.
+#[derive(Debug)]
+pub struct Issuing {
+    issuer: Issuer,
+    access_ttl: Duration,
+    ledger: Arc<Ledger>,
+}
+
+/// An access token and the refresh token behind it.
+#[derive(Debug, Serialize)]
+pub struct Issued {
+    /// The token that opens doors.
+    #[serde(serialize_with = "exposed")]
+    pub access_token: Token,
+    /// The token that opens none, and gets the next pair.
+    #[serde(serialize_with = "exposed")]
+    pub refresh_token: Token,
+    /// How the access token is sent.
+    pub token_type: &'static str,
+    /// How many seconds it lasts.
+    pub expires_in: u64,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// With which limits.
+    pub plan: Option<PlanName>,
+}
+
+fn exposed<S: serde::Serializer>(token: &Token, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(token.expose())
+}
+
+impl Issuing {
+    /// A room with that signer.
+    pub const fn new(issuer: Issuer, access_ttl: Duration, ledger: Arc<Ledger>) -> Self {
+        Self { issuer, access_ttl, ledger }
+    }
+
+    /// Tokens for whoever was granted something.
+    pub async fn issue(&self, grant: &Grant, now: Now) -> Result<Issued, Refusal> {
+        if let Some(refusal) = banned_user(&self.ledger, &grant.user, now) {
+            return Err(refusal);
+        }
+        let refresh_token = self.ledger.begin_family(grant.clone(), now).await?;
+        self.signed(grant, refresh_token, now)
+    }
+
+    /// New tokens for a refresh token, which is spent by this.
+    pub async fn refresh(&self, presented: &Token, now: Now) -> Result<Issued, Refusal> {
+        if let Some(user) = self.ledger.owner(presented, now)
+            && let Some(refusal) = banned_user(&self.ledger, &user, now)
+        {
+            return Err(refusal);
+        }
+        let rotated = self.ledger.rotate(presented, now).await?;
+        self.signed(&rotated.grant, rotated.token, now)
+    }
+
+    /// Whose refresh token it is, if it is one.
+    pub fn owner(&self, presented: &Token, now: Now) -> Option<UserId> {
+        self.ledger.owner(presented, now)
+    }
+
+    fn signed(&self, grant: &Grant, refresh_token: Token, now: Now) -> Result<Issued, Refusal> {
+        let minted = self.issuer.mint(grant, now).map_err(|fault| {
+            Refusal::new(Code::AuthError, "the token could not be signed").because(fault.to_string())
+        })?;
+        Ok(Issued {
+            access_token: minted.token,
+            refresh_token,
+            token_type: "Bearer",
+            expires_in: self.access_ttl.as_secs(),
+            user_id: grant.user.clone(),
+            plan: grant.plan.clone(),
+        })
+    }
+}

@@ -1,0 +1,270 @@
+//! What the house remembers of who may not come in: bans, revocations and refresh families.
+//!
+//! In memory, and where the operator wants it in a file that survives a crash at any byte. A change takes effect at
+//! once and is answered when it is on the disk; where the disk refuses, the answer says that the change is in force
+//! and will not survive a restart.
+
+mod journal;
+
+use std::{path::PathBuf, sync::Arc};
+
+use gateway_auth::{
+    Grant, RefreshFamilies,
+    refresh::{FamilyEvent, Rotated},
+};
+use gateway_domain::{
+    Code, Now, Principal, Refusal, Token, UserId,
+    ban::{Ban, Bans, Subject, TooManyBans},
+    revocation::{Revocation, Revocations, RevokedSubject, TooManyRevocations},
+};
+use gateway_transport::address::ClientAddress;
+use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
+
+pub use journal::JournalFault;
+use journal::{Journal, Pending};
+
+/// One change, as the file keeps it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Entry {
+    Ban(Ban),
+    Lift(Subject),
+    Revoke(Revocation),
+    Family(FamilyEvent),
+}
+
+/// Why a change is not as lasting as it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerFault {
+    /// No room for one more ban.
+    #[error(transparent)]
+    TooManyBans(#[from] TooManyBans),
+    /// No room for one more revocation.
+    #[error(transparent)]
+    TooManyRevocations(#[from] TooManyRevocations),
+    /// It is in force, and will not survive a restart.
+    #[error("the change is in force, but could not be written down and will not survive a restart: {0}")]
+    NotWritten(#[from] JournalFault),
+}
+
+/// The books.
+#[derive(Debug)]
+pub struct Ledger {
+    books: Arc<Books>,
+    journal: Option<Journal>,
+}
+
+#[derive(Debug)]
+struct Books {
+    bans: RwLock<Bans>,
+    /// From the configuration: they hold whatever the API says, and are not written to the file.
+    configured: Vec<Ban>,
+    revocations: RwLock<Revocations>,
+    families: RefreshFamilies,
+}
+
+impl Ledger {
+    /// Opens the books; those of the file, where there is one, are read first.
+    pub fn open(
+        file: Option<PathBuf>,
+        configured: Vec<Ban>,
+        families: RefreshFamilies,
+        now: Now,
+    ) -> Result<Self, JournalFault> {
+        let books = Books { bans: RwLock::default(), configured, revocations: RwLock::default(), families };
+        for ban in &books.configured {
+            // The configuration is bounded by its own reader; one ban too many is one that the list above still holds.
+            let _ = books.bans.write().put(ban.clone());
+        }
+        let books = Arc::new(books);
+        let journal = match file {
+            None => None,
+            Some(path) => {
+                let mut journal = Journal::open(path, |entry| books.apply(entry))?;
+                let snapshot = {
+                    let books = Arc::clone(&books);
+                    move || books.snapshot(crate::clock::now())
+                };
+                books.sweep(now);
+                journal.start(snapshot)?;
+                Some(journal)
+            }
+        };
+        Ok(Self { books, journal })
+    }
+
+    /// Whether the books survive a restart.
+    pub const fn is_lasting(&self) -> bool {
+        self.journal.is_some()
+    }
+
+    /// The ban that keeps this address out.
+    pub fn ban_on(&self, address: &ClientAddress, now: Now) -> Option<Ban> {
+        let ip = address.as_ip()?;
+        self.books.bans.read().on_address(ip, now).cloned()
+    }
+
+    /// Why this user's token may not pass: revoked, or the user is banned.
+    pub fn objection(&self, principal: &Principal, now: Now) -> Result<(), Refusal> {
+        if let Some(revocation) = self.books.revocations.read().on(principal, now) {
+            return Err(revoked(revocation, principal));
+        }
+        if let Some(ban) = self.books.bans.read().on_user(&principal.user, now) {
+            return Err(banned(ban).of_user(&principal.user));
+        }
+        Ok(())
+    }
+
+    /// Lays a ban, or changes the one on the same subject.
+    pub async fn ban(&self, ban: Ban) -> Result<(), LedgerFault> {
+        let pending = {
+            let mut bans = self.books.bans.write();
+            bans.put(ban.clone())?;
+            self.write([Entry::Ban(ban)])
+        };
+        Ok(pending.written().await?)
+    }
+
+    /// Lifts a ban. One that the configuration lays cannot be lifted here.
+    pub async fn lift(&self, subject: &Subject) -> Result<Lifting, LedgerFault> {
+        if self.books.configured.iter().any(|ban| ban.subject == *subject) {
+            return Ok(Lifting::Configured);
+        }
+        let pending = {
+            let mut bans = self.books.bans.write();
+            if bans.lift(subject).is_none() {
+                return Ok(Lifting::NotBanned);
+            }
+            self.write([Entry::Lift(subject.clone())])
+        };
+        pending.written().await?;
+        Ok(Lifting::Lifted)
+    }
+
+    /// Every ban that holds.
+    pub fn bans(&self, now: Now) -> Vec<Ban> {
+        let mut bans: Vec<Ban> = self.books.bans.read().iter().filter(|ban| ban.holds(now)).cloned().collect();
+        bans.sort_by(|a, b| a.subject.cmp(&b.subject));
+        bans
+    }
+
+    /// Revokes tokens; where they are a user's, its refresh families end, too.
+    pub async fn revoke(&self, revocation: Revocation) -> Result<(), LedgerFault> {
+        let pending = {
+            let mut revocations = self.books.revocations.write();
+            revocations.put(revocation.clone())?;
+            let ended = match &revocation.subject {
+                RevokedSubject::User { user, .. } => self.books.families.end_of_user(user),
+                RevokedSubject::Token { .. } => Vec::new(),
+            };
+            self.write(std::iter::once(Entry::Revoke(revocation)).chain(ended.into_iter().map(Entry::Family)))
+        };
+        Ok(pending.written().await?)
+    }
+
+    /// Begins a refresh family.
+    pub async fn begin_family(&self, grant: Grant, now: Now) -> Result<Token, Refusal> {
+        let (token, events) = self.books.families.begin(grant, now)?;
+        self.write(events.into_iter().map(Entry::Family)).written().await.map_err(|fault| not_kept(&fault))?;
+        Ok(token)
+    }
+
+    /// Rotates a refresh token.
+    pub async fn rotate(&self, presented: &Token, now: Now) -> Result<Rotated, Refusal> {
+        let (outcome, events) = match self.books.families.rotate(presented, now) {
+            Ok(mut rotated) => {
+                let events = std::mem::take(&mut rotated.events);
+                (Ok(rotated), events)
+            }
+            Err(refused) => (Err(refused.refusal), refused.events),
+        };
+        let written = self.write(events.into_iter().map(Entry::Family)).written().await;
+        let rotated = outcome?;
+        written.map_err(|fault| not_kept(&fault))?;
+        Ok(rotated)
+    }
+
+    /// Whose refresh token it is, if it is one.
+    pub fn owner(&self, presented: &Token, now: Now) -> Option<UserId> {
+        self.books.families.owner(presented, now)
+    }
+
+    /// Forgets what is over.
+    pub fn sweep(&self, now: Now) {
+        self.books.sweep(now);
+    }
+
+    fn write(&self, entries: impl IntoIterator<Item = Entry>) -> Pending {
+        self.journal.as_ref().map_or(Pending::Nothing, |journal| journal.append(entries.into_iter().collect()))
+    }
+}
+
+/// What became of a ban that should be lifted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifting {
+    /// It is lifted.
+    Lifted,
+    /// There was none.
+    NotBanned,
+    /// The configuration lays it.
+    Configured,
+}
+
+/// The refusal for a ban.
+pub fn banned(ban: &Ban) -> Refusal {
+    let until = ban.until.map_or_else(String::new, |until| format!(" until {until}"));
+    let refusal = Refusal::plain(Code::Banned);
+    refusal.because(match &ban.reason {
+        Some(reason) => format!("{} is banned{until}: {reason}", ban.subject),
+        None => format!("{} is banned{until}", ban.subject),
+    })
+}
+
+/// The refusal for a revoked token.
+pub fn revoked(revocation: &Revocation, principal: &Principal) -> Refusal {
+    let cause = match &revocation.subject {
+        RevokedSubject::Token { jti } => format!("the token {jti} was revoked"),
+        RevokedSubject::User { user, before } => format!("the tokens of {user} up to {before} were revoked"),
+    };
+    Refusal::new(Code::TokenRevoked, "the token was revoked").because(cause).of_user(&principal.user)
+}
+
+fn not_kept(fault: &JournalFault) -> Refusal {
+    Refusal::new(Code::AuthError, "the token could not be kept")
+        .because(fault.to_string())
+        .retry_after(std::time::Duration::from_secs(5))
+}
+
+impl Books {
+    fn apply(&self, entry: Entry) {
+        // A file with more than there is room for was written by a house with more room: what fits is kept.
+        match entry {
+            Entry::Ban(ban) => drop(self.bans.write().put(ban)),
+            Entry::Lift(subject) => drop(self.bans.write().lift(&subject)),
+            Entry::Revoke(revocation) => drop(self.revocations.write().put(revocation)),
+            Entry::Family(event) => self.families.restore(&event),
+        }
+    }
+
+    fn snapshot(&self, now: Now) -> Vec<Entry> {
+        let bans = self.bans.read();
+        let own = bans.iter().filter(|ban| !self.configured.contains(ban) && ban.holds(now));
+        let mut entries: Vec<Entry> = own.cloned().map(Entry::Ban).collect();
+        entries.extend(self.revocations.read().iter().cloned().map(Entry::Revoke));
+        entries.extend(self.families.snapshot(now).into_iter().map(Entry::Family));
+        entries
+    }
+
+    fn sweep(&self, now: Now) {
+        self.bans.write().sweep(now);
+        self.revocations.write().sweep(now);
+        // A family that is over needs no line: its own dates say so.
+        self.families.sweep(now);
+    }
+}
+
+/// The refusal for a user who is banned.
+pub fn banned_user(ledger: &Ledger, user: &UserId, now: Now) -> Option<Refusal> {
+    ledger.books.bans.read().on_user(user, now).map(|ban| banned(ban).of_user(user))
+}

@@ -1,0 +1,128 @@
+//! What the house counts, for Prometheus. Off the hot path: a connection keeps its own counts of messages and hands
+//! them in when it ends, and the rest happens once a handshake.
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+use gateway_domain::Code;
+
+/// The counters.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    connections: Family<Door, Gauge>,
+    admitted: Family<Door, Counter>,
+    refusals: Family<Refused, Counter>,
+    closes: Family<Closed, Counter>,
+    messages: Counter,
+    errors: Family<Refused, Counter>,
+    audit_lost: Gauge,
+    audit_lines: Gauge,
+    dev_mode: Gauge,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Door {
+    endpoint: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refused {
+    code: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Closed {
+    by: &'static str,
+    code: String,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("gateway");
+        let metrics = Self {
+            connections: Family::default(),
+            admitted: Family::default(),
+            refusals: Family::default(),
+            closes: Family::default(),
+            messages: Counter::default(),
+            errors: Family::default(),
+            audit_lost: Gauge::default(),
+            audit_lines: Gauge::default(),
+            dev_mode: Gauge::default(),
+            registry: Registry::default(),
+        };
+        registry.register("connections", "Live connections", metrics.connections.clone());
+        registry.register("connections_admitted", "Connections that were admitted", metrics.admitted.clone());
+        registry.register("refusals", "Handshakes and calls that were refused", metrics.refusals.clone());
+        registry.register("connections_closed", "Connections that ended, by whom and why", metrics.closes.clone());
+        registry.register("messages_received", "Messages of clients", metrics.messages.clone());
+        registry.register("message_errors", "Messages that were answered by an error", metrics.errors.clone());
+        registry.register("audit_lines", "Audit lines that were queued for writing", metrics.audit_lines.clone());
+        registry.register("audit_lines_lost", "Audit lines that could not be written", metrics.audit_lost.clone());
+        registry.register(
+            "dev_mode",
+            "1 where the gateway runs with made-up keys, for trying out",
+            metrics.dev_mode.clone(),
+        );
+        Self { registry, ..metrics }
+    }
+
+    /// The text that Prometheus reads.
+    pub fn render(&self, audit: (u64, u64)) -> String {
+        self.audit_lines.set(i64::try_from(audit.0).unwrap_or(i64::MAX));
+        self.audit_lost.set(i64::try_from(audit.1).unwrap_or(i64::MAX));
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+
+    /// Says that this is dev mode.
+    pub fn dev_mode(&self) {
+        self.dev_mode.set(1);
+    }
+
+    /// A connection began.
+    pub fn connected(&self, endpoint: &str) {
+        let door = Door { endpoint: endpoint.into() };
+        self.connections.get_or_create(&door).inc();
+        self.admitted.get_or_create(&door).inc();
+    }
+
+    /// A connection ended.
+    pub fn disconnected(&self, endpoint: &str, by: &'static str, code: &str) {
+        self.connections.get_or_create(&Door { endpoint: endpoint.into() }).dec();
+        // A peer's code is its own choice: only those that a protocol gives a meaning are told apart.
+        let code = match (by, code.parse::<u16>()) {
+            ("peer", Ok(1000..=1015)) | (_, Err(_)) => code.to_owned(),
+            _ => "other".to_owned(),
+        };
+        self.closes.get_or_create(&Closed { by, code }).inc();
+    }
+
+    /// A handshake or call was refused.
+    pub fn refused(&self, code: Code) {
+        self.refusals.get_or_create(&Refused { code: code.name() }).inc();
+    }
+
+    /// A message was answered by an error.
+    pub fn message_error(&self, code: Code) {
+        self.errors.get_or_create(&Refused { code: code.name() }).inc();
+    }
+
+    /// A connection hands in how many messages it took.
+    pub fn messages(&self, count: u64) {
+        self.messages.inc_by(count);
+    }
+}
