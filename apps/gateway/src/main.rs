@@ -1,2 +1,29 @@
-//! Placeholder.
-fn main() {}
+//! Reads the environment, once and only here, and does what the command line asks.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use gateway::cli::{Cli, Failure};
+
+#[allow(clippy::disallowed_methods, reason = "the only reader of the environment")]
+fn main() -> ExitCode {
+    let environment =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    match Cli::parse().run(environment.collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::No) => ExitCode::FAILURE,
+        Err(Failure::Configuration(faults)) => {
+            complain(&faults);
+            ExitCode::from(2)
+        }
+        Err(Failure::Other(error)) => {
+            complain(&format!("gateway: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "the last words of the program")]
+fn complain(what: &str) {
+    eprintln!("{what}");
+}

@@ -1,1 +1,83 @@
-//! Placeholder.
+//! Who is it: tokens and the keys that verify them, the issuing of tokens, refresh tokens, API keys.
+//!
+//! The law of this crate: bytes, a [`Now`](gateway_domain::Now) and a function that fetches come in, and values go
+//! out. It sees no HTTP, no file, no environment and no clock. Nothing that a token says is believed before its
+//! signature is verified, and which algorithm verifies it is never the token's choice.
+//!
+//! Reading order: [`algorithm`] and [`key`] are what signatures are checked with; [`keyring`] holds keys, and sets
+//! of keys from elsewhere; [`claims`] says which claim means what; [`authenticator`] judges a token. On the other
+//! side, [`signing`] and [`issuer`] make tokens, [`refresh`] exchanges refresh tokens and [`api_key`] knows backends.
+//!
+//! ```
+//! use std::{sync::Arc, time::Duration};
+//!
+//! use gateway_auth::{
+//!     Algorithm, Authenticator, Grant, Issuer, IssuerRules, Key, KeySpec, Keyring, SigningKey, SigningMaterial,
+//!     TokenRules, Verdict, claims::ClaimNames, keyring::FetchFault,
+//! };
+//! use gateway_domain::{Now, Tick, Timestamp};
+//!
+//! let now = Now { tick: Tick::ZERO, wall: Timestamp::from_seconds(1_800_000_000) };
+//! let secret = SigningMaterial::Secret(b"a secret of 32 bytes at the least".to_vec());
+//! let signing = SigningKey::new(Some("main".into()), Algorithm::Hs256, secret)?;
+//!
+//! let key = Key::new(KeySpec {
+//!     kid: Some("main".into()),
+//!     name: "main".into(),
+//!     algorithm: Algorithm::Hs256,
+//!     issuer: None,
+//!     user_prefix: None,
+//!     roles: None,
+//!     material: signing.verifying_material(),
+//! })?;
+//! let nothing_to_fetch = Arc::new(|_| Box::pin(async { Err(FetchFault("no network".into())) }) as _);
+//! let keys = Keyring::new(vec![key], Vec::new(), nothing_to_fetch)?;
+//! let authenticator = Authenticator::new(TokenRules::default(), Arc::new(keys));
+//!
+//! let issuer = Issuer::new(signing, IssuerRules {
+//!     issuer: None,
+//!     audience: Vec::new(),
+//!     access_ttl: Duration::from_secs(900),
+//!     claims: ClaimNames::default(),
+//! })?;
+//! let grant = Grant {
+//!     user: "ann".parse()?,
+//!     roles: vec!["dashboard".parse()?],
+//!     permissions: Vec::new(),
+//!     plan: None,
+//!     agent: None,
+//! };
+//! let minted = issuer.mint(&grant, now)?;
+//!
+//! let Verdict::Done(judged) = authenticator.verify(&minted.token, now) else { unreachable!() };
+//! let principal = judged?;
+//! assert_eq!(principal.user.as_str(), "ann");
+//! assert!(principal.is("dashboard") && !principal.is("admin"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod algorithm;
+pub mod api_key;
+pub mod authenticator;
+pub mod claims;
+pub mod inspect;
+pub mod issuer;
+mod json;
+mod jwk;
+mod jws;
+pub mod key;
+pub mod keyring;
+mod pem;
+pub mod refresh;
+pub mod signing;
+
+pub use algorithm::Algorithm;
+pub use api_key::{ApiKey, ApiKeys};
+pub use authenticator::{Authenticator, TokenRules, Verdict};
+pub use claims::{AgentSource, ClaimNames, ClaimPath};
+pub use inspect::{Inspected, inspect};
+pub use issuer::{Grant, Issuer, IssuerRules, Minted};
+pub use key::{Key, KeyFault, KeyMaterial, KeySpec};
+pub use keyring::{Fetch, FetchFault, JwksOrigin, JwksSource, Keyring};
+pub use refresh::{FamilyEvent, RefreshFamilies, RefreshRules};
+pub use signing::{Generated, SigningKey, SigningMaterial, generate};

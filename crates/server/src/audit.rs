@@ -29,8 +29,6 @@ pub use record::{Event, Record, Subject};
 pub use writer::Destination;
 use writer::Writer;
 
-/// How many of the latest records are kept for the API.
-pub const LATEST: usize = 10_000;
 const FOLLOWERS_QUEUE: usize = 1_024;
 
 /// How much of an address is written down.
@@ -51,6 +49,7 @@ pub struct Audit {
     addresses: AddressDetail,
     hasher: RandomState,
     folds: Mutex<Folds>,
+    kept: usize,
     latest: Mutex<VecDeque<Arc<Record>>>,
     followers: broadcast::Sender<Arc<Record>>,
     writer: Writer,
@@ -58,12 +57,13 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// A stream to that destination.
-    pub fn new(destination: Destination, addresses: AddressDetail) -> std::io::Result<Self> {
+    /// A stream to that destination, of which the latest `kept` stay in memory for the API.
+    pub fn new(destination: Destination, addresses: AddressDetail, kept: usize) -> std::io::Result<Self> {
         Ok(Self {
             addresses,
             hasher: RandomState::new(),
             folds: Mutex::default(),
+            kept: kept.max(1),
             latest: Mutex::default(),
             followers: broadcast::channel(FOLLOWERS_QUEUE).0,
             writer: Writer::start(destination)?,
@@ -156,7 +156,7 @@ impl Audit {
         let record = Arc::new(record);
         {
             let mut latest = self.latest.lock();
-            if latest.len() >= LATEST {
+            if latest.len() >= self.kept {
                 latest.pop_front();
             }
             latest.push_back(Arc::clone(&record));
@@ -192,7 +192,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_flood_is_one_line_and_shares_its_id() {
-        let audit = Audit::new(Destination::Nowhere, AddressDetail::Full).unwrap();
+        let audit = Audit::new(Destination::Nowhere, AddressDetail::Full, 100).unwrap();
         let address = ClientAddress::Ip("203.0.113.9".parse().unwrap());
         let refusal = Refusal::plain(Code::RateLimited);
         let ids: Vec<_> = (0..1000).map(|n| audit.refused(&refusal, &subject(n, &address), clock::now())).collect();
@@ -213,7 +213,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_latest_are_bounded_and_an_address_is_shown_as_told() {
-        let audit = Audit::new(Destination::Nowhere, AddressDetail::Prefix).unwrap();
+        let audit = Audit::new(Destination::Nowhere, AddressDetail::Prefix, 100).unwrap();
         let v4 = ClientAddress::Ip("203.0.113.9".parse().unwrap());
         let v6 = ClientAddress::Ip("2001:db8:1:2::9".parse().unwrap());
         let mut follower = audit.follow();
@@ -222,12 +222,12 @@ mod tests {
         let shown: Vec<_> = audit.latest(2, |_| true).iter().map(|record| record.ip.clone().unwrap()).collect();
         assert_eq!(shown, ["2001:db8:1::/48", "203.0.113.0/24"]);
         assert_eq!(follower.recv().await.unwrap().request_id.uuid(), Uuid::from_u128(1));
-        for n in 0..LATEST as u128 + 10 {
+        for n in 0..110 {
             audit.event(Event::Connected, &subject(n, &v4), "in", clock::now());
         }
-        assert_eq!(audit.latest(usize::MAX, |_| true).len(), LATEST);
+        assert_eq!(audit.latest(usize::MAX, |_| true).len(), 100);
 
-        let audit = Audit::new(Destination::Nowhere, AddressDetail::Hash).unwrap();
+        let audit = Audit::new(Destination::Nowhere, AddressDetail::Hash, 100).unwrap();
         audit.event(Event::Connected, &subject(1, &v4), "in", clock::now());
         audit.event(Event::Connected, &subject(2, &v4), "in", clock::now());
         audit.event(Event::Connected, &subject(3, &ClientAddress::Local), "in", clock::now());

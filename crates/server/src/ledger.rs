@@ -177,7 +177,7 @@ impl Ledger {
                 let events = std::mem::take(&mut rotated.events);
                 (Ok(rotated), events)
             }
-            Err(refused) => (Err(refused.refusal), refused.events),
+            Err(refused) => (Err(*refused.refusal), refused.events),
         };
         let written = self.write(events.into_iter().map(Entry::Family)).written().await;
         let rotated = outcome?;

@@ -1,0 +1,71 @@
+# Every way to build, prove and measure the gateway. `make help` lists the targets; each says what it really does.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+LIBRARIES := gateway-domain gateway-auth gateway-transport gateway-server
+# Those with a graph without sockets: built by `make test` and judged by the layer test.
+PURE := gateway-transport gateway-server
+FUZZ_CASES ?= 20000
+# What `make run` passes on, for instance: make run ARGS="serve --config gateway.toml"
+ARGS ?=
+
+.PHONY: help run test alone check bench soak fuzz doc fmt node
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## the gateway from these sources; without a configuration in dev mode on loopback (ARGS="..." is passed on)
+	$(CARGO) run --locked -p gateway -- $(ARGS)
+
+test: node ## every test of the workspace, then each library by itself
+	$(CARGO) test --workspace --locked --no-fail-fast
+	$(MAKE) --no-print-directory alone
+
+alone: ## each library builds by itself, with and without sockets; the domain is tested so, too
+	@# The domain is cheap enough to be tested again. The others are only checked, in their own feature graphs:
+	@# their tests have just run, and a second set of test binaries would double the time.
+	$(CARGO) test -p gateway-domain --locked
+	for library in $(LIBRARIES); do $(CARGO) check -p $$library --lib --locked; done
+	for library in $(PURE); do $(CARGO) check -p $$library --lib --no-default-features --locked; done
+
+check: ## formatting, clippy, documentation, layers, shapes: all with warnings as errors
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+	$(CARGO) test -p gateway-tests --locked --test layers --test clippy_laws --test shapes
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check bans licenses sources; \
+	else echo "cargo-deny is not installed: licences and sources were not checked against deny.toml"; fi
+
+bench: ## the benchmarks (benches/ folders of the workspace), by cargo bench
+	@if compgen -G 'crates/*/benches/*.rs' >/dev/null || compgen -G 'tests/benches/*.rs' >/dev/null; then \
+		$(CARGO) bench --workspace --benches --locked; \
+	else echo "no crate has a benches/ folder yet: nothing was measured"; fi
+
+soak: node ## the long tests that `make test` leaves out (those marked #[ignore]), one after the other
+	$(CARGO) test --workspace --locked -- --ignored --test-threads=1
+
+fuzz: ## the property tests of domain, auth and transport with many random cases (FUZZ_CASES=20000): bounded, no coverage feedback
+	@echo "files with properties:"; grep -rlE 'proptest!' crates --include='*.rs' | sed 's/^/  /' || echo "  none"
+	@echo "$(FUZZ_CASES) cases for each property"
+	PROPTEST_CASES=$(FUZZ_CASES) $(CARGO) test -p gateway-domain -p gateway-auth -p gateway-transport --locked
+
+doc: ## the API documentation, into the target folder
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+
+fmt: ## formats every file
+	$(CARGO) fmt --all
+
+# The Node clients of the tests. npm writes the file named here, so it is older than the lock when the lock changed.
+node: tests/node/node_modules/.package-lock.json
+
+tests/node/node_modules/.package-lock.json: tests/node/package.json tests/node/package-lock.json
+	@if ! command -v npm >/dev/null 2>&1; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+			echo "npm is missing: installing nodejs and npm"; \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm; \
+		else echo "npm is missing: install Node.js 18 or later, the tests speak through its clients" >&2; exit 1; fi; fi
+	npm ci --prefix tests/node --no-audit --no-fund
+	@touch $@

@@ -1,0 +1,152 @@
+//! `gateway serve`: what happens without a command.
+
+use std::io::{IsTerminal, Write};
+
+use anyhow::Context;
+use clap::Args;
+use gateway_domain::RequestId;
+use gateway_server::{
+    audit::{Event, Subject},
+    clock,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Environment, Failure, Where};
+use crate::{
+    compose,
+    config::{self, DEFAULT_FILE, Loaded, Mode, Secrets, Sources},
+    dev, fetch, logging, watch,
+};
+
+/// Run the gateway.
+#[derive(Debug, Default, Args)]
+pub struct Serve {
+    #[command(flatten)]
+    place: Where,
+    /// Run with keys made up for this run, on this machine only. So it runs where no configuration is given at all.
+    #[arg(long)]
+    dev: bool,
+    /// The address to listen on; the same as --set server.listen=ADDRESS.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+}
+
+impl Serve {
+    pub(super) fn run(self, mut environment: Environment) -> Result<(), Failure> {
+        let mode = self.mode(&environment)?;
+        if mode == Mode::Dev {
+            dev::draw(&mut environment)?;
+        }
+        let listen = self.listen.map(|address| ("server.listen".to_owned(), address));
+        let overrides = self.place.set.into_iter().chain(listen).collect();
+        let sources = Sources { file: self.place.config, env: environment.clone(), overrides, mode };
+        let loaded = config::load(sources).map_err(|faults| Failure::Configuration(faults.to_string()))?;
+        let secrets = loaded.resolve(&environment).map_err(|faults| Failure::Configuration(faults.to_string()))?;
+        logging::begin(&loaded.config.server);
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(serve(loaded, secrets, environment, mode))?;
+        Ok(())
+    }
+
+    /// Dev mode where it is asked for, or where nothing is configured and somebody is there to see it; a container
+    /// without a configuration stops and says what it lacks.
+    fn mode(&self, environment: &Environment) -> Result<Mode, Failure> {
+        if self.dev {
+            return Ok(Mode::Dev);
+        }
+        let configured = self.place.config.is_some()
+            || std::path::Path::new(DEFAULT_FILE).exists()
+            || environment.iter().any(|(name, _)| name.starts_with("GATEWAY__"));
+        if configured {
+            return Ok(Mode::Serve);
+        }
+        if is_container(environment) {
+            return Err(Failure::Configuration(
+                "gateway: this is a container and there is no configuration in it.\n  \
+                 Mount one and name it: gateway serve --config /etc/gateway/gateway.toml\n  \
+                 `gateway config reference` prints every key, with an example file at its end."
+                    .into(),
+            ));
+        }
+        Ok(Mode::Dev)
+    }
+}
+
+/// A container's engine leaves a mark, or its image says so.
+fn is_container(environment: &Environment) -> bool {
+    environment.iter().any(|(name, value)| {
+        (name == "GATEWAY_CONTAINER" && value == "1") || name == "KUBERNETES_SERVICE_HOST" || name == "container"
+    })
+}
+
+async fn serve(loaded: Loaded, secrets: Secrets, environment: Environment, mode: Mode) -> anyhow::Result<()> {
+    let open_files = compose::open_files();
+    let house = compose::house(&loaded, &secrets, mode, open_files, fetch::fetch()?)?;
+    let gateway = compose::gateway(&loaded, &secrets, house)?;
+    let addresses: Vec<String> = gateway
+        .openings
+        .iter()
+        .map(|opening| opening.listener.local_addr().map(|address| address.to_string()))
+        .collect::<Result<_, _>>()?;
+    say(&loaded, &environment, &secrets, mode, &addresses, open_files)?;
+    let reason = format!("listening on {}", addresses.join(" and "));
+    let start = Subject::new(RequestId::new(uuid::Uuid::new_v4()));
+    gateway.house.audit.event(Event::Gateway, &start, reason, clock::now());
+    let ring = std::sync::Arc::clone(gateway.house.gate.authenticator.keys());
+    let watching = tokio::spawn(watch::keys(loaded, environment, ring));
+    let shutdown = CancellationToken::new();
+    tokio::spawn(stop_on_signal(shutdown.clone()));
+    gateway.run(shutdown).await;
+    watching.abort();
+    Ok(())
+}
+
+/// What an operator should read when the gateway starts.
+fn say(
+    loaded: &Loaded,
+    environment: &Environment,
+    secrets: &Secrets,
+    mode: Mode,
+    addresses: &[String],
+    open_files: u64,
+) -> anyhow::Result<()> {
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let connections = loaded.config.limits.connections.in_force(open_files);
+    let connections = connections.map_or_else(|| "off".into(), |most| most.to_string());
+    tracing::info!(open_files, connections, "at most so many connections");
+    if loaded.config.state.file.is_none() {
+        tracing::warn!(
+            "bans, revocations and refresh tokens are kept in memory: set state.file to keep them over a restart"
+        );
+    }
+    for (address, what) in addresses.iter().zip(["clients", "operators"]) {
+        tracing::info!(address, "listening for {what}");
+    }
+    if mode == Mode::Dev {
+        let address = addresses.first().context("no listener")?;
+        let banner = dev::banner(loaded, secrets, environment, address, clock::now())?;
+        let mut out = std::io::stdout().lock();
+        let _ = out.is_terminal();
+        out.write_all(banner.as_bytes()).and_then(|()| out.flush())?;
+    }
+    Ok(())
+}
+
+async fn stop_on_signal(shutdown: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                terminate.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = terminated => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    shutdown.cancel();
+}

@@ -1,0 +1,286 @@
+//! From a configuration to the rooms of a gateway. Nothing is decided here: every value has been checked, and each
+//! becomes the word that the crates have for it.
+
+mod keys;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use gateway_auth::{
+    ApiKey, ApiKeys, Authenticator, Fetch, Grant, Issuer, IssuerRules, RefreshFamilies, RefreshRules, SigningKey,
+    TokenRules,
+};
+use gateway_domain::{
+    PlanName,
+    ban::{Ban, Subject},
+    network::Network,
+    session::{OnExpiry, SessionRules},
+};
+use gateway_server::{
+    Gateway, House, Opening,
+    audit::{AddressDetail, Audit, Destination},
+    clock,
+    endpoint::{Endpoint, Endpoints, Handler, MessagesScope, RejectWith},
+    gate::Gate,
+    http::Site,
+    hub::Hub,
+    issuing::Issuing,
+    ledger::Ledger,
+    limits::{Accounts, AutoBan, HandshakeLimits, HandshakeRate},
+    metrics::Metrics,
+    plans::Plans,
+};
+use gateway_transport::{
+    AddressLaw, AddressRule, Counters, ListenAddr, Listener, OriginLaw, TlsMaterial, TokenSources,
+};
+use tokio_util::task::TaskTracker;
+
+use crate::config::{
+    self, Config, Loaded, Mode, Secrets,
+    value::{ListenAddress, TrustedProxy},
+};
+pub use keys::{keyring, keys, sets, signing_key};
+
+/// A body of the HTTP API has at most this many bytes.
+const MAX_BODY: usize = 256 << 10;
+
+/// The rooms, without a listener. `open_files` is how many files the process may open.
+pub fn house(loaded: &Loaded, secrets: &Secrets, mode: Mode, open_files: u64, fetch: Fetch) -> Result<House> {
+    let Config { server: _, admin: _, http: _, state, audit, auth, api_keys, endpoints, plans: _, limits, bans } =
+        &loaded.config;
+    let now = clock::now();
+    let destination = audit.file.as_ref().map_or(Destination::Stderr, |file| Destination::File(file.as_path().into()));
+    let addresses = match audit.address {
+        config::AuditAddress::Full => AddressDetail::Full,
+        config::AuditAddress::Prefix => AddressDetail::Prefix,
+        config::AuditAddress::Hash => AddressDetail::Hash,
+    };
+    let audit = Arc::new(
+        Audit::new(destination, addresses, audit.kept.get() as usize)
+            .context("audit.file cannot be opened for writing")?,
+    );
+    let metrics = Arc::new(Metrics::new());
+    if mode == Mode::Dev {
+        metrics.dev_mode();
+    }
+    let refresh_ttl = auth.issuer.as_ref().map(|issuer| issuer.refresh_ttl.get()).unwrap_or_default();
+    let families = RefreshFamilies::new(RefreshRules::new(refresh_ttl));
+    let file = state.file.as_ref().map(|file| file.as_path().into());
+    let ledger = Arc::new(Ledger::open(file, bans.iter().filter_map(ban).collect(), families, now)?);
+    let seats = limits.connections.in_force(open_files).map_or(usize::MAX, |most| most as usize);
+    let hub = Arc::new(Hub::new(seats, Arc::clone(&audit), Arc::clone(&metrics)));
+    let handshakes = Arc::new(HandshakeLimits::new(
+        limits.handshakes_per_ip.get().map(handshake_rate),
+        limits.handshakes_per_user.get().map(handshake_rate),
+        limits.auto_ban.get().map(|law| AutoBan {
+            violations: law.violations.get(),
+            within: law.within.get(),
+            duration: law.duration.get(),
+        }),
+    ));
+    let accounts = Arc::new(Accounts::default());
+    let claims = keys::claim_names(auth)?;
+    let rules = TokenRules {
+        audience: auth.audience.iter().map(|name| name.as_str().into()).collect(),
+        leeway: auth.leeway.get(),
+        exp_leeway: auth.exp_leeway.get(),
+        max_bytes: auth.max_token.bytes(),
+        claims: claims.clone(),
+    };
+    let gate = Gate {
+        authenticator: Arc::new(Authenticator::new(rules, Arc::new(keyring(auth, secrets, fetch)?))),
+        agent_source: claims.agent.clone(),
+        token_sources: TokenSources::new(auth.token_sources.iter().map(token_source).collect()),
+        ledger: Arc::clone(&ledger),
+        handshakes: Arc::clone(&handshakes),
+        accounts: Arc::clone(&accounts),
+        plans: plans(&loaded.config)?,
+        hub: Arc::clone(&hub),
+    };
+    Ok(House {
+        endpoints: endpoints.iter().map(endpoint).collect::<Result<Endpoints>>()?,
+        gate,
+        hub,
+        handshakes,
+        accounts,
+        audit,
+        metrics,
+        issuing: issuing(&loaded.config, secrets, &ledger)?,
+        ledger,
+        api_keys: known_api_keys(api_keys, secrets),
+        dev: mode == Mode::Dev,
+    })
+}
+
+/// A gateway with its listeners bound, ready to run.
+pub fn gateway(loaded: &Loaded, secrets: &Secrets, house: House) -> Result<Gateway> {
+    let Config { server, admin, http, limits, .. } = &loaded.config;
+    let house = Arc::new(house);
+    let tasks = TaskTracker::new();
+    let addresses = Arc::new(address_law(server));
+    let api_origins: Vec<String> = http.origins.iter().map(ToString::to_string).collect();
+    let api_origins = OriginLaw::parse(&api_origins)?;
+    let site = |doors, api| {
+        Arc::new(Site {
+            house: Arc::clone(&house),
+            addresses: Arc::clone(&addresses),
+            api_origins: api_origins.clone(),
+            doors,
+            api,
+            max_body: MAX_BODY,
+            tasks: tasks.clone(),
+        })
+    };
+    let bounds = gateway_transport::Limits {
+        header_timeout: limits.header_timeout.get(),
+        handshake_timeout: limits.handshake_timeout.get(),
+        unauthenticated: limits.unauthenticated.get() as usize,
+        unauthenticated_per_address: limits.unauthenticated_per_address.get() as usize,
+        ..gateway_transport::Limits::default()
+    };
+    let tls = match &secrets.tls {
+        Some(tls) => Some(TlsMaterial::from_pem(&tls.certificates, tls.key.expose()).context("server.tls")?),
+        None => None,
+    };
+    let open = |address: &ListenAddress, site| -> Result<Opening> {
+        let listener = Listener::bind(&listen_addr(address))?;
+        Ok(Opening { listener, limits: bounds.clone(), tls: tls.clone(), site })
+    };
+    let mut openings = vec![open(&server.listen, site(true, admin.listen.is_none()))?];
+    if let Some(address) = &admin.listen {
+        openings.push(open(address, site(false, true))?);
+    }
+    let counters = Arc::new(Counters::default());
+    Ok(Gateway { house: Arc::clone(&house), openings, tasks, counters, drain: server.drain_timeout.get() })
+}
+
+/// How many files this process may open.
+pub fn open_files() -> u64 {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+fn endpoint(endpoint: &config::Endpoint) -> Result<Endpoint> {
+    let origins: Vec<String> = endpoint.origins.iter().map(ToString::to_string).collect();
+    Ok(Endpoint {
+        path: endpoint.path.as_str().into(),
+        roles: endpoint.roles.clone(),
+        origins: OriginLaw::parse(&origins)?,
+        agents: endpoint.agents,
+        reject_with: match endpoint.reject_with {
+            config::RejectWith::Http => RejectWith::Http,
+            config::RejectWith::CloseCode => RejectWith::CloseCode,
+        },
+        session: SessionRules {
+            on_expiry: match endpoint.on_expiry {
+                config::OnExpiry::Close => OnExpiry::Close,
+                config::OnExpiry::Keep => OnExpiry::Keep,
+            },
+            expiry_warning: endpoint.expiry_warning.get().map(|ahead| ahead.get()).unwrap_or_default(),
+            heartbeat: Some(endpoint.heartbeat.get()),
+            heartbeat_timeout: endpoint.heartbeat_timeout.get(),
+            idle_timeout: endpoint.idle_timeout.get().map(|limit| limit.get()),
+        },
+        handler: match endpoint.handler {
+            config::Handler::Routes => Handler::Routes,
+            config::Handler::Echo => Handler::Echo,
+        },
+        max_message: endpoint.max_message.bytes(),
+        plan: endpoint.plan.clone(),
+        messages_scope: match endpoint.messages_scope {
+            config::MessagesScope::User => MessagesScope::User,
+            config::MessagesScope::Connection => MessagesScope::Connection,
+        },
+    })
+}
+
+fn plans(config: &Config) -> Result<Plans> {
+    let name: PlanName = "default".parse()?;
+    let fallback = config.plans.get(&name).cloned().unwrap_or_default().named(&name);
+    Ok(Plans::new(config.plans.iter().map(|(name, plan)| plan.named(name)), fallback))
+}
+
+fn issuing(config: &Config, secrets: &Secrets, ledger: &Arc<Ledger>) -> Result<Option<Issuing>> {
+    let Some(issuer) = &config.auth.issuer else { return Ok(None) };
+    let (key, issued_as) = signing_key(&config.auth, secrets, Some(issuer.key.as_str()))?;
+    let signer = self::issuer(&config.auth, key, issued_as)?;
+    Ok(Some(Issuing::new(signer, issuer.access_ttl.get(), Arc::clone(ledger))))
+}
+
+/// Who signs with that key, in the form that the authenticator of this configuration takes.
+pub fn issuer(auth: &config::Auth, key: SigningKey, issued_as: Option<Arc<str>>) -> Result<Issuer> {
+    let rules = IssuerRules {
+        issuer: issued_as,
+        audience: auth.audience.iter().map(|name| name.as_str().into()).collect(),
+        access_ttl: auth.issuer.as_ref().map_or(Duration::from_secs(900), |issuer| issuer.access_ttl.get()),
+        claims: keys::claim_names(auth)?,
+    };
+    Ok(Issuer::new(key, rules)?)
+}
+
+fn known_api_keys(keys: &[config::ApiKey], secrets: &Secrets) -> ApiKeys {
+    ApiKeys::new(keys.iter().zip(&secrets.api_keys).map(|(key, material)| ApiKey {
+        id: key.id.as_str().into(),
+        sha256: match material {
+            config::ApiKeyMaterial::Sha256(hash) => *hash,
+            config::ApiKeyMaterial::Key(secret) => {
+                gateway_auth::api_key::hash(&String::from_utf8_lossy(secret.expose()))
+            }
+        },
+        grant: Grant {
+            user: key.user.clone(),
+            roles: key.roles.clone(),
+            permissions: key.permissions.clone(),
+            plan: key.plan.clone(),
+            agent: key.agent.clone(),
+        },
+    }))
+}
+
+fn address_law(server: &config::Server) -> AddressLaw {
+    let rule = match server.client_address {
+        config::ClientAddress::Peer => AddressRule::Peer,
+        config::ClientAddress::XForwardedFor => AddressRule::XForwardedFor,
+        config::ClientAddress::Forwarded => AddressRule::Forwarded,
+        config::ClientAddress::ProxyProtocol => AddressRule::ProxyProtocol,
+    };
+    let networks: Vec<Network> = server
+        .trusted_proxies
+        .iter()
+        .filter_map(|proxy| match proxy {
+            TrustedProxy::Network(network) => Some(*network),
+            TrustedProxy::Unix => None,
+        })
+        .collect();
+    AddressLaw::new(rule, networks, server.trusted_proxies.contains(&TrustedProxy::Unix))
+}
+
+fn listen_addr(address: &ListenAddress) -> ListenAddr {
+    match address {
+        ListenAddress::Tcp(address) => ListenAddr::Tcp(*address),
+        ListenAddress::Unix(path) => ListenAddr::Unix(path.clone()),
+    }
+}
+
+fn token_source(source: &config::value::TokenSource) -> gateway_transport::TokenSource {
+    use config::value::TokenSource as Written;
+    use gateway_transport::TokenSource as Meant;
+    match source {
+        Written::Query => Meant::Query,
+        Written::Header => Meant::Header,
+        Written::Subprotocol => Meant::Subprotocol,
+        Written::Cookie(name) => Meant::Cookie(name.clone()),
+    }
+}
+
+fn handshake_rate(limit: &config::Handshakes) -> HandshakeRate {
+    HandshakeRate { rate: *limit.rate, burst: limit.burst.non_zero() }
+}
+
+fn ban(ban: &config::Ban) -> Option<Ban> {
+    let subject = match (&ban.address, &ban.user) {
+        (Some(network), _) => Subject::Network(*network),
+        (None, Some(user)) => Subject::User(user.clone()),
+        (None, None) => return None,
+    };
+    Some(Ban { subject, until: ban.until, reason: ban.reason.as_ref().map(|reason| reason.as_str().to_owned()) })
+}

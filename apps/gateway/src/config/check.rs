@@ -1,0 +1,70 @@
+//! The sense of the whole: what contradicts itself, and what is unsafe, though every value fits its key.
+
+mod doors;
+mod keys;
+mod process;
+
+use super::{
+    Config, Mode,
+    fault::{Fault, Faults, Places},
+    shape::Misfit,
+};
+
+/// What a check found, before it has places.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Complaints {
+    /// What must be mended.
+    pub(super) faults: Vec<Misfit>,
+    /// What is worth a second look.
+    pub(super) warnings: Vec<Misfit>,
+}
+
+impl Complaints {
+    pub(super) fn extend(&mut self, other: Self) {
+        self.faults.extend(other.faults);
+        self.warnings.extend(other.warnings);
+    }
+
+    /// The faults, each where its key was given.
+    pub(super) fn placed(self, places: &Places) -> Faults {
+        let placed = self.faults.into_iter().map(|Misfit { key, what, remedy }| Fault {
+            place: places.of(&key),
+            key,
+            what,
+            remedy,
+        });
+        match Faults::gather(placed.collect()) {
+            Err(faults) => faults,
+            Ok(()) => Faults::one(Fault {
+                place: places.of(""),
+                key: String::new(),
+                what: "the secrets cannot be fetched".into(),
+                remedy: String::new(),
+            }),
+        }
+    }
+
+    fn fault(&mut self, key: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) {
+        self.faults.push(Misfit { key: key.into(), what: what.into(), remedy: remedy.into() });
+    }
+
+    fn warn(&mut self, key: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) {
+        self.warnings.push(Misfit { key: key.into(), what: what.into(), remedy: remedy.into() });
+    }
+}
+
+/// Everything that makes no sense.
+pub(super) fn sense(config: &Config, mode: Mode) -> Complaints {
+    let mut complaints = Complaints::default();
+    process::check(config, mode, &mut complaints);
+    keys::check(config, &mut complaints);
+    doors::check(config, &mut complaints);
+    complaints
+}
+
+/// The first of several equal things, for each that comes again: (again, first).
+fn repeated<T: PartialEq>(things: &[T]) -> Vec<(usize, usize)> {
+    let first = |thing: &T| things.iter().position(|other| other == thing);
+    let pairs = things.iter().enumerate().filter_map(|(at, thing)| Some((at, first(thing)?)));
+    pairs.filter(|(at, first)| at != first).collect()
+}

@@ -1,0 +1,88 @@
+//! The sense of endpoints and plans: doors that are apart, that somebody can come through, and that only those can.
+
+use gateway_domain::PlanName;
+
+use super::{
+    super::{
+        Config, Endpoint, OnExpiry,
+        shape::nearest,
+        value::{Origin, TokenSource},
+    },
+    Complaints, repeated,
+};
+
+pub(super) fn check(config: &Config, complaints: &mut Complaints) {
+    if config.endpoints.is_empty() {
+        complaints.warn(
+            "endpoints",
+            "there is no endpoint, so that nobody can connect",
+            "Remove the empty list, or add [[endpoints]]",
+        );
+    }
+    let paths: Vec<_> = config.endpoints.iter().map(|endpoint| &endpoint.path).collect();
+    for (again, first) in repeated(&paths) {
+        let what = format!("endpoints[{first}] has this path, too");
+        complaints.fault(format!("endpoints[{again}].path"), what, "Give each endpoint a path of its own");
+    }
+    for (at, endpoint) in config.endpoints.iter().enumerate() {
+        one(config, endpoint, &format!("endpoints[{at}]"), complaints);
+    }
+    cookies(config, complaints);
+    for (at, key) in config.api_keys.iter().enumerate() {
+        plan(config, key.plan.as_ref(), &format!("api_keys[{at}].plan"), complaints);
+    }
+}
+
+fn one(config: &Config, endpoint: &Endpoint, line: &str, complaints: &mut Complaints) {
+    for (at, role) in endpoint.roles.iter().enumerate() {
+        if !config.auth.keys.is_empty() && !config.auth.keys.iter().any(|key| key.grants(role)) {
+            let what = format!("no key grants the role `{role}`, so that nobody comes in by it");
+            complaints.warn(format!("{line}.roles[{at}]"), what, "Add it to `roles` of a key in [[auth.keys]]");
+        }
+    }
+    for (again, _) in repeated(&endpoint.roles) {
+        complaints.warn(format!("{line}.roles[{again}]"), "this role is listed twice", "Remove one");
+    }
+    if endpoint.agents && !endpoint.origins.is_empty() {
+        let what = "pages in a browser may connect as agents here";
+        complaints.warn(format!("{line}.origins"), what, "Remove the list, unless your agents are web pages");
+    }
+    plan(config, endpoint.plan.as_ref(), &format!("{line}.plan"), complaints);
+    let issued = config.auth.issuer.as_ref().map(|issuer| issuer.access_ttl);
+    if let (OnExpiry::Close, Some(warning), Some(ttl)) = (endpoint.on_expiry, endpoint.expiry_warning.get(), issued)
+        && *warning >= ttl
+    {
+        let what = format!(
+            "the warning comes {warning} ahead, and a token issued here lives {ttl}: every connection is warned at once"
+        );
+        complaints.warn(format!("{line}.expiry_warning"), what, "Make it shorter than auth.issuer.access_ttl");
+    }
+}
+
+fn plan(config: &Config, name: Option<&PlanName>, line: &str, complaints: &mut Complaints) {
+    let Some(name) = name.filter(|name| !config.plans.contains_key(*name)) else { return };
+    let known = config.plans.keys().map(PlanName::as_str);
+    let remedy = match nearest(name.as_str(), known.clone()) {
+        Some(near) => format!("Did you mean `{near}`?"),
+        None => format!("Add [plans.{name}], or name one of {}", known.collect::<Vec<_>>().join(", ")),
+    };
+    complaints.fault(line, format!("there is no plan `{name}`"), remedy);
+}
+
+/// A browser sends its cookies with whatever page asks it to: only the list of origins tells good pages from bad.
+fn cookies(config: &Config, complaints: &mut Complaints) {
+    let cookie = config.auth.token_sources.iter().position(|source| matches!(source, TokenSource::Cookie(_)));
+    let Some(at) = cookie else { return };
+    for (number, endpoint) in config.endpoints.iter().enumerate() {
+        if let Some(entry) = endpoint.origins.iter().position(|origin| *origin == Origin::Any) {
+            let what = "with tokens in cookies, any page could connect in the name of whoever looks at it";
+            let key = format!("endpoints[{number}].origins[{entry}]");
+            complaints.fault(key, what, "List the pages: origins = [\"https://app.example\"]");
+        }
+    }
+    if config.endpoints.iter().all(|endpoint| endpoint.origins.is_empty()) {
+        let what = "cookies come from browsers, and no endpoint lists the pages that may connect";
+        let key = format!("auth.token_sources[{at}]");
+        complaints.fault(key, what, "Add origins = [\"https://app.example\"] to the endpoints that browsers use");
+    }
+}

@@ -1,0 +1,128 @@
+//! The sections about the process itself: where it listens, whom it believes, what it writes and keeps.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::value::{Count, FilePath, ListenAddress, LogFilter, Origin, Period, TrustedProxy};
+
+/// The listener for clients.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Where clients connect.
+    pub listen: ListenAddress,
+    /// Where a client's address is read: the only source that is read, and only from a trusted proxy.
+    pub client_address: ClientAddress,
+    /// The proxies that are believed; their headers are read from right to left.
+    pub trusted_proxies: Vec<TrustedProxy>,
+    /// What is written to the debug log.
+    pub log: LogFilter,
+    /// The form of the debug log.
+    pub log_format: LogFormat,
+    /// Certificate and key for TLS; absent: plain connections.
+    pub tls: Option<Tls>,
+    /// How long a leaving node waits for its connections to close.
+    pub drain_timeout: Period,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: ListenAddress::loopback(8080),
+            client_address: ClientAddress::Peer,
+            trusted_proxies: Vec::new(),
+            log: LogFilter::info(),
+            log_format: LogFormat::Human,
+            tls: None,
+            drain_timeout: Period::seconds(30),
+        }
+    }
+}
+
+/// Where a client's address is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientAddress {
+    /// The address that connected.
+    Peer,
+    /// The header `X-Forwarded-For`.
+    XForwardedFor,
+    /// The header `Forwarded` (RFC 7239).
+    Forwarded,
+    /// The PROXY protocol, version 1 or 2, in front of the connection.
+    ProxyProtocol,
+}
+
+/// The form of the debug log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// Lines for people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Certificate and key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate and those above it, in PEM.
+    pub cert_file: FilePath,
+    /// Its private key, in PEM.
+    pub key_file: FilePath,
+}
+
+/// The listener for operators.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admin {
+    /// Where the API and the metrics are; absent: on `server.listen`, beside the endpoints.
+    pub listen: Option<ListenAddress>,
+}
+
+/// The HTTP API.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// The pages that may call the HTTP API from a browser (CORS); none: no page may.
+    pub origins: Vec<Origin>,
+}
+
+/// What survives a restart.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct State {
+    /// Bans, revocations and refresh families are kept here; absent: in memory, and gone with the process.
+    pub file: Option<FilePath>,
+}
+
+/// The record of refusals and of security events.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Audit {
+    /// Where its lines go; absent: to standard error.
+    pub file: Option<FilePath>,
+    /// How much of a client's address a line tells.
+    pub address: AuditAddress,
+    /// How many of the latest lines are kept in memory for the API.
+    pub kept: Count,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { file: None, address: AuditAddress::Full, kept: Count::new(1_000) }
+    }
+}
+
+/// How much of a client's address is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditAddress {
+    /// All of it.
+    Full,
+    /// The network: the first 24 bits of a v4 address, 48 of a v6 one.
+    Prefix,
+    /// A keyed hash: the same client can be followed, and not found.
+    Hash,
+}

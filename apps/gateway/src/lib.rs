@@ -1,0 +1,19 @@
+//! The gateway as a program: configuration, composition, command line.
+//!
+//! [`config`] is what an operator writes; [`compose`] turns it into the rooms of `gateway-server`; [`dev`] is the mode
+//! for trying things out; [`fetch`] brings key sets, [`watch`] sees that a key file changed; [`cli`] is what can be
+//! asked. Only `main` reads the environment.
+//!
+//! ```
+//! let loaded = gateway::config::Config::dev()?;
+//! assert_eq!(loaded.config.endpoints.len(), 4);
+//! # Ok::<(), gateway::config::Faults>(())
+//! ```
+
+pub mod cli;
+pub mod compose;
+pub mod config;
+pub mod dev;
+pub mod fetch;
+pub mod logging;
+pub mod watch;

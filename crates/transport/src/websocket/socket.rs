@@ -1,0 +1,330 @@
+//! One socket, driven by one task in both directions. Every wait may be dropped and taken up again: what has come and
+//! what waits to go live in the socket, never in the future.
+
+use std::{
+    future::poll_fn,
+    io,
+    mem::MaybeUninit,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Buf, Bytes};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep, timeout},
+};
+
+use super::{
+    Inbound, Outbound, PeerClose, SocketFault, SocketLimits,
+    decoder::{Decoder, Whole},
+    output::{Kind, Output},
+};
+use crate::close::CloseFrame;
+
+/// One read takes this much, through the stack.
+const READ_SIZE: usize = 8 << 10;
+/// So much is read after the end and thrown away, so that our close frame is not lost to a reset.
+const LINGER_BYTES: usize = 1 << 20;
+
+/// A server's end of a WebSocket.
+pub struct Socket<S> {
+    stream: S,
+    limits: SocketLimits,
+    decoder: Decoder,
+    /// What was read and not yet decoded.
+    unread: Bytes,
+    output: Output,
+    /// The answer to the latest ping, while the peer does not read.
+    pong: Option<Bytes>,
+    /// Runs while a message is under way.
+    message_end: Option<Pin<Box<Sleep>>>,
+    heard: u64,
+    state: State,
+}
+
+enum State {
+    Open,
+    /// The peer closed, with this.
+    ClosedByPeer(Option<CloseFrame>),
+    /// The peer broke the protocol: nothing more of it is parsed.
+    Broken,
+    /// Nobody is there.
+    Gone,
+}
+
+impl<S> std::fmt::Debug for Socket<S> {
+    // Neither what was said nor what is about to be.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Socket").field("heard", &self.heard).field("queued", &self.output.len()).finish_non_exhaustive()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    /// A socket on a stream that was upgraded; `leftover` came behind the request and is parsed first.
+    pub fn server(stream: S, leftover: Bytes, limits: SocketLimits) -> Self {
+        Self {
+            stream,
+            limits,
+            decoder: Decoder::new(limits.max_message),
+            heard: leftover.len() as u64,
+            unread: leftover,
+            output: Output::default(),
+            pong: None,
+            message_end: None,
+            state: State::Open,
+        }
+    }
+
+    /// The next that the peer says. Writes what is queued whenever it would wait; reads nothing while too much waits
+    /// to be written. May be dropped and called again without loss.
+    pub async fn next(&mut self) -> Result<Inbound, SocketFault> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// Puts a message into the queue: [`Self::next`] and [`Self::flush`] write it, together with its neighbours.
+    pub fn queue(&mut self, message: Outbound) -> Result<(), SocketFault> {
+        let (kind, payload) = match message {
+            Outbound::Text(text) => (Kind::Text, Bytes::from(text)),
+            Outbound::Binary(bytes) => (Kind::Binary, bytes),
+            Outbound::Ping(mut bytes) => {
+                bytes.truncate(125);
+                (Kind::Ping, bytes)
+            }
+        };
+        // A single message may be larger than the bound: it was allowed to be made.
+        if self.output.len() > 0 && self.output.len().saturating_add(payload.len()) > self.limits.max_queued {
+            return Err(SocketFault::Full);
+        }
+        self.output.push(kind, &payload);
+        Ok(())
+    }
+
+    /// Writes all that is queued. May be dropped and called again without loss.
+    pub async fn flush(&mut self) -> Result<(), SocketFault> {
+        poll_fn(|cx| self.poll_flush(cx)).await.map_err(|error| self.gone(error))
+    }
+
+    /// How many bytes wait to be written.
+    pub fn queued_bytes(&self) -> usize {
+        self.output.len()
+    }
+
+    /// Whether so little waits to be written that the peer is still read.
+    pub fn has_room(&self) -> bool {
+        self.output.len() <= self.limits.read_below
+    }
+
+    /// How many bytes the peer has sent: any of them is a sign of life.
+    pub fn heard(&self) -> u64 {
+        self.heard
+    }
+
+    /// Ends the connection: sends what is queued and the close frame, and waits at most `patience` for the peer to do
+    /// the same. Where the peer closed first, it gets its own code back, and `frame` is not used.
+    pub async fn close(mut self, frame: CloseFrame, patience: Duration) -> PeerClose {
+        timeout(patience, self.farewell(frame)).await.unwrap_or(PeerClose::Silent)
+    }
+
+    async fn farewell(&mut self, frame: CloseFrame) -> PeerClose {
+        let mut answer = match std::mem::replace(&mut self.state, State::Gone) {
+            State::Gone => return PeerClose::Ended,
+            State::Open => {
+                self.output.push_close(Some(&frame));
+                None
+            }
+            State::Broken => {
+                self.output.push_close(Some(&frame));
+                return self.linger().await;
+            }
+            State::ClosedByPeer(theirs) => {
+                let echo = theirs.as_ref().map(|theirs| CloseFrame::new(theirs.code, ""));
+                self.output.push_close(echo.as_ref());
+                Some(theirs)
+            }
+        };
+        self.pong = None;
+        if self.flush().await.is_err() {
+            return answer.map_or(PeerClose::Ended, PeerClose::Answered);
+        }
+        let mut discarded = 0;
+        while answer.is_none() {
+            let before = self.heard;
+            match poll_fn(|cx| self.poll_whole(cx)).await {
+                Ok(Whole::Close(theirs)) => answer = Some(theirs),
+                Ok(_) => {}
+                Err(SocketFault::Gone(_)) => return PeerClose::Ended,
+                Err(_) => return self.linger().await,
+            }
+            discarded += self.heard - before;
+            if discarded > self.most_discarded() {
+                return PeerClose::Silent;
+            }
+        }
+        // Both have closed; the server ends the stream first.
+        let _ = poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await;
+        answer.map_or(PeerClose::Silent, PeerClose::Answered)
+    }
+
+    /// After the protocol was broken: our frame, the end of our stream, and the peer's bytes unparsed into nowhere,
+    /// for unread bytes would make the kernel reset the connection before the peer has read why.
+    async fn linger(&mut self) -> PeerClose {
+        self.pong = None;
+        if self.flush().await.is_err() {
+            return PeerClose::Ended;
+        }
+        let _ = poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await;
+        let mut discarded = 0;
+        while discarded <= self.most_discarded() {
+            match poll_fn(|cx| self.poll_read(cx, |_, bytes| bytes.len())).await {
+                Ok(0) | Err(_) => return PeerClose::Ended,
+                Ok(read) => discarded += read as u64,
+            }
+        }
+        PeerClose::Silent
+    }
+
+    fn most_discarded(&self) -> u64 {
+        self.limits.max_message.saturating_mul(2).max(LINGER_BYTES) as u64
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Inbound, SocketFault>> {
+        match &self.state {
+            State::Open => {}
+            State::ClosedByPeer(frame) => return Poll::Ready(Ok(Inbound::Close(frame.clone()))),
+            State::Broken => return Poll::Ready(Err(SocketFault::Protocol("the protocol was broken before"))),
+            State::Gone => return Poll::Ready(Err(SocketFault::Gone(io::ErrorKind::NotConnected.into()))),
+        }
+        let whole = match ready!(self.poll_whole(cx)) {
+            Ok(whole) => whole,
+            Err(fault) => {
+                self.state = match fault {
+                    SocketFault::Gone(_) => State::Gone,
+                    _ => State::Broken,
+                };
+                self.release();
+                return Poll::Ready(Err(fault));
+            }
+        };
+        Poll::Ready(Ok(match whole {
+            Whole::Message(message) => message,
+            Whole::Ping(payload) => {
+                // Every ping is answered, but to a peer that does not read only the latest.
+                if self.output.is_blocked() {
+                    self.pong = Some(payload);
+                } else {
+                    self.output.push(Kind::Pong, &payload);
+                }
+                Inbound::Ping
+            }
+            Whole::Pong => Inbound::Pong,
+            Whole::Close(frame) => {
+                self.state = State::ClosedByPeer(frame.clone());
+                self.release();
+                Inbound::Close(frame)
+            }
+        }))
+    }
+
+    /// The next whole thing. What was read is decoded before anything is written, so that the answers to a burst go
+    /// out in one write.
+    fn poll_whole(&mut self, cx: &mut Context<'_>) -> Poll<Result<Whole, SocketFault>> {
+        loop {
+            if self.has_room() && !self.unread.is_empty() {
+                let mut rest = &self.unread[..];
+                let decoded = self.decoder.decode(&mut rest);
+                let taken = self.unread.len() - rest.len();
+                self.unread.advance(taken);
+                if self.unread.is_empty() {
+                    self.unread = Bytes::new();
+                }
+                if let Some(whole) = self.settled(decoded)? {
+                    return Poll::Ready(Ok(whole));
+                }
+            }
+            let _ = self.poll_flush(cx)?;
+            if !self.has_room() {
+                return Poll::Pending;
+            }
+            if !self.unread.is_empty() {
+                continue;
+            }
+            let decoded = match self.poll_read(cx, Self::decode_read) {
+                Poll::Ready(Ok(None)) => {
+                    return Poll::Ready(Err(SocketFault::Gone(io::ErrorKind::UnexpectedEof.into())));
+                }
+                Poll::Ready(Ok(Some(decoded))) => decoded,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(SocketFault::Gone(error))),
+                Poll::Pending => {
+                    ready!(self.poll_message_end(cx));
+                    return Poll::Ready(Err(SocketFault::Protocol("a message took too long to come")));
+                }
+            };
+            if let Some(whole) = self.settled(decoded)? {
+                return Poll::Ready(Ok(whole));
+            }
+        }
+    }
+
+    /// Decodes from a piece that was just read, and keeps the rest; nothing for the end of the stream.
+    fn decode_read(&mut self, bytes: &[u8]) -> Option<Result<Option<Whole>, SocketFault>> {
+        if bytes.is_empty() {
+            return None;
+        }
+        self.heard += bytes.len() as u64;
+        let mut rest = bytes;
+        let decoded = self.decoder.decode(&mut rest);
+        if !rest.is_empty() {
+            self.unread = Bytes::copy_from_slice(rest);
+        }
+        Some(decoded)
+    }
+
+    fn settled(&mut self, decoded: Result<Option<Whole>, SocketFault>) -> Result<Option<Whole>, SocketFault> {
+        if matches!(decoded, Ok(Some(Whole::Message(_)))) {
+            self.message_end = None;
+        }
+        decoded
+    }
+
+    /// Ready when the message under way has taken too long.
+    fn poll_message_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.decoder.is_between_messages() {
+            self.message_end = None;
+            return Poll::Pending;
+        }
+        let age = self.limits.message_age;
+        self.message_end.get_or_insert_with(|| Box::pin(sleep(age))).as_mut().poll(cx)
+    }
+
+    /// One read, through a buffer on the stack, so that an idle socket holds none.
+    fn poll_read<T>(&mut self, cx: &mut Context<'_>, take: fn(&mut Self, &[u8]) -> T) -> Poll<io::Result<T>> {
+        let mut space = [MaybeUninit::uninit(); READ_SIZE];
+        let mut buffer = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+        Poll::Ready(Ok(take(self, buffer.filled())))
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.output.poll_write(&mut self.stream, cx))?;
+            match self.pong.take() {
+                Some(payload) => self.output.push(Kind::Pong, &payload),
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+
+    /// Lets go of what only a living conversation needs.
+    fn release(&mut self) {
+        self.decoder = Decoder::new(self.limits.max_message);
+        self.unread = Bytes::new();
+        self.message_end = None;
+    }
+
+    fn gone(&mut self, error: io::Error) -> SocketFault {
+        self.state = State::Gone;
+        SocketFault::Gone(error)
+    }
+}
