@@ -1,1 +1,31 @@
-//! Placeholder.
+//! One harness that speaks the user's language: a [`TestGateway`] is the real program, started with a configuration and
+//! watched to its end; a [`TestClient`] is a real WebSocket client; [`tokens`] are what an identity provider would sign.
+//!
+//! The law of this crate: nothing is mocked that runs here, and what every process wrote is read at its end, for no
+//! token may be in it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a harness that cannot go on says so by panicking"
+)]
+
+pub mod client;
+pub mod gateway;
+pub mod process;
+pub mod tokens;
+
+pub use client::{Refused, TestClient};
+pub use gateway::{Options, TestGateway};
+pub use tokens::{Claims, SECRET};
+
+/// Tries until it holds, or gives up after that many seconds.
+pub async fn eventually<T>(seconds: u64, what: &str, mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
+    for _ in 0..seconds * 50 {
+        if let Some(value) = attempt().await {
+            return value;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("within {seconds} s it never came to this: {what}");
+}

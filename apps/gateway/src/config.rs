@@ -45,6 +45,9 @@ pub const DEFAULT_FILE: &str = "gateway.toml";
 /// [`Loaded::resolve`] under this name; nobody has to set it.
 pub const DEV_SECRET: &str = "GATEWAY_DEV_SECRET";
 
+/// The variable that holds the API key of dev mode, drawn and handed over in the same way.
+pub const DEV_API_KEY: &str = "GATEWAY_DEV_API_KEY";
+
 /// The whole configuration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

@@ -10,13 +10,11 @@ use gateway_domain::{AgentId, Now, Token, UserId};
 use crate::{
     cli::Environment,
     compose,
-    config::{DEV_SECRET, Loaded, Secrets},
+    config::{DEV_API_KEY, DEV_SECRET, Loaded, Secrets},
 };
 
 /// How long the tokens of the banner last.
 const TOKEN_LIFE: Duration = Duration::from_secs(8 * 3600);
-/// The variable of the API key that dev mode draws.
-pub const DEV_API_KEY: &str = "GATEWAY_DEV_API_KEY";
 
 /// Draws the secrets of this run and puts them where the configuration of dev mode looks.
 pub fn draw(environment: &mut Environment) -> Result<()> {

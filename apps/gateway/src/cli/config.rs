@@ -1,11 +1,88 @@
-//! `gateway config`.
-use super::{Environment, Failure};
+//! `gateway config`: whether it is sound, what is in force, and what can be written.
+
+use std::path::Path;
+
 use clap::Subcommand;
-/// .
+use gateway_transport::TlsMaterial;
+
+use super::{Environment, Failure, Where, check, explain::page};
+use crate::{
+    compose,
+    config::{self, DEFAULT_FILE, Loaded, Mode, Secrets, Sources},
+};
+
+/// Look at the configuration.
 #[derive(Debug, Subcommand)]
-pub(super) enum Config {}
+pub(super) enum Config {
+    /// Name everything that is wrong with the configuration, each with its place and its remedy (exit code 2), or say
+    /// "ok" and what is worth a second look.
+    Check(Where),
+    /// Print the policy in force, as TOML; no secret is ever in it.
+    Show(Where),
+    /// Print every key with its type, its default and its meaning, and an example.
+    Reference,
+}
+
 impl Config {
-    pub(super) fn run(self, _environment: Environment) -> Result<(), Failure> {
-        match self {}
+    pub(super) fn run(self, environment: Environment) -> Result<(), Failure> {
+        match self {
+            Self::Check(place) => judge(place, &environment),
+            Self::Show(place) => show(place, environment),
+            Self::Reference => Ok(page::print(&config::reference())?),
+        }
     }
+}
+
+/// The configuration that a command cannot do without, and its secrets. `without` says what to do where there is none.
+pub(super) fn demanded(place: Where, environment: &Environment, without: &str) -> Result<(Loaded, Secrets), Failure> {
+    if !is_there(&place, environment) {
+        let what = format!(
+            "gateway: there is no configuration: {DEFAULT_FILE} is not in this folder, and no --config names one. {without}"
+        );
+        return Err(Failure::Configuration(what));
+    }
+    let loaded = load(place, environment.clone(), Mode::Serve)?;
+    let secrets = loaded.resolve(environment).map_err(|faults| Failure::Configuration(faults.to_string()))?;
+    Ok((loaded, secrets))
+}
+
+fn judge(place: Where, environment: &Environment) -> Result<(), Failure> {
+    let without = "`gateway config reference` prints every key, with an example file at its end.";
+    let (loaded, secrets) = demanded(place, environment, without)?;
+    // Whether the keys are what they are said to be shows only when they are put to use.
+    let usable = || {
+        check::rooms(&loaded, &secrets, None)?;
+        if let Some(tls) = &secrets.tls {
+            TlsMaterial::from_pem(&tls.certificates, tls.key.expose())
+                .map_err(|fault| anyhow::anyhow!("server.tls: {fault}"))?;
+        }
+        Ok::<_, anyhow::Error>(())
+    };
+    usable().map_err(|fault| {
+        let file = loaded.origin.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
+        Failure::Configuration(format!("{}  {fault:#}", file.display()))
+    })?;
+    let warnings: String = loaded.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
+    Ok(page::print(&format!("ok\n{warnings}"))?)
+}
+
+fn show(place: Where, environment: Environment) -> Result<(), Failure> {
+    let mode = if is_there(&place, &environment) { Mode::Serve } else { Mode::Dev };
+    if mode == Mode::Dev {
+        page::remark("No configuration: this is what dev mode has.");
+    }
+    let loaded = load(place, environment, mode)?;
+    Ok(page::print(&loaded.show(Some(compose::open_files())))?)
+}
+
+fn load(place: Where, env: Environment, mode: Mode) -> Result<Loaded, Failure> {
+    let sources = Sources { file: place.config, env, overrides: place.set, mode };
+    config::load(sources).map_err(|faults| Failure::Configuration(faults.to_string()))
+}
+
+/// Whether anything is configured at all, as `gateway serve` sees it.
+fn is_there(place: &Where, environment: &Environment) -> bool {
+    place.config.is_some()
+        || Path::new(DEFAULT_FILE).exists()
+        || environment.iter().any(|(name, _)| name.starts_with("GATEWAY__"))
 }

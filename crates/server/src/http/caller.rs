@@ -36,6 +36,7 @@ impl Site {
             Need::Admin => may("admin"),
         };
         if admitted {
+            call.info.ticket.admit();
             return Ok(Caller { user });
         }
         let wanted = if need == Need::Admin { "`admin`" } else { "`service` or `admin`" };

@@ -96,6 +96,7 @@ fn welcome(
     site.tasks.spawn(async move {
         // Where the stream does not come, dropping the seat undoes the admission.
         if let Ok(Ok((wire, leftover))) = tokio::time::timeout(UPGRADE_PATIENCE, upgraded(on_upgrade)).await {
+            ticket.admit();
             drop(ticket);
             let socket = Socket::server(wire, leftover, limits);
             // A task of its own again: this one's state holds what the upgrade needed.

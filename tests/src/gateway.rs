@@ -1,0 +1,294 @@
+//! The program under test: built once, started with a configuration of the test's own on a free port, read to its end.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, OnceLock},
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::tokens::{SECRET, token};
+
+/// A gateway, running. It is stopped when this is dropped, and what it wrote is searched for tokens.
+#[derive(Debug)]
+pub struct TestGateway {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its folder: configuration, secret, audit, state.
+    pub folder: Arc<TempDir>,
+    child: Child,
+    written: Arc<Mutex<String>>,
+}
+
+/// How a gateway is started.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The configuration, laid behind the usual one; a section of its own replaces none of it, so repeat no key.
+    pub config: String,
+    /// Without the usual `[[auth.keys]]` of [`SECRET`].
+    pub own_keys: bool,
+    /// Files in its folder.
+    pub files: Vec<(String, Vec<u8>)>,
+    /// More of the environment.
+    pub env: Vec<(String, String)>,
+    /// A folder to start in again, with its state.
+    pub folder: Option<Arc<TempDir>>,
+    /// How many files it may open.
+    pub open_files: Option<u64>,
+    /// What it listens on, where that is not a free port of this machine.
+    pub listen: Option<String>,
+}
+
+/// The program, built once for all tests of a process.
+pub fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        // A runner that has built it already, as a run for coverage has, says where.
+        #[allow(clippy::disallowed_methods, reason = "the runner speaks to the harness this way")]
+        if let Some(built) = std::env::var_os("GATEWAY_PROGRAM") {
+            return built.into();
+        }
+        let build = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--package", "gateway", "--message-format", "json"])
+            .current_dir(root)
+            .output()
+            .expect("cargo");
+        assert!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
+        let messages = String::from_utf8(build.stdout).unwrap();
+        let built = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let program = built.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).next_back();
+        program.expect("cargo names the program that it built")
+    })
+}
+
+impl TestGateway {
+    /// Starts one with what ships, and HS256 tokens by [`SECRET`].
+    pub fn start() -> Self {
+        Self::with("")
+    }
+
+    /// Starts one with a configuration laid behind the usual one.
+    pub fn with(config: &str) -> Self {
+        Self::open(Options { config: config.into(), ..Options::default() })
+    }
+
+    /// Starts one.
+    pub fn open(options: Options) -> Self {
+        Self::try_open(options).unwrap_or_else(|written| panic!("the gateway did not start:\n{written}"))
+    }
+
+    /// Starts one that may refuse to; then what it wrote.
+    pub fn try_open(options: Options) -> Result<Self, String> {
+        let folder = options.folder.unwrap_or_else(|| Arc::new(tempfile::tempdir().unwrap()));
+        fs::write(folder.path().join("secret.txt"), SECRET).unwrap();
+        for (name, bytes) in &options.files {
+            fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        let keys = if options.own_keys {
+            ""
+        } else {
+            "[[auth.keys]]\nkid = \"main\"\nalgorithm = \"HS256\"\nsecret_file = \"secret.txt\"\n"
+        };
+        // Sections that a test names itself are its own.
+        let mine = |section: &str, usual: &str| {
+            if options.config.lines().any(|line| line.trim() == section) {
+                String::new()
+            } else {
+                format!("{section}\n{usual}\n")
+            }
+        };
+        let audit = mine("[audit]", "file = \"audit.jsonl\"");
+        fs::write(folder.path().join("gateway.toml"), format!("{keys}{audit}{}", options.config)).unwrap();
+        let mut command = match options.open_files {
+            None => Command::new(program()),
+            Some(most) => {
+                let mut shell = Command::new("sh");
+                shell.arg("-c").arg(format!("ulimit -n {most}; exec \"$0\" \"$@\"")).arg(program());
+                shell
+            }
+        };
+        let listen = options.listen.unwrap_or_else(|| "127.0.0.1:0".into());
+        command.args(["serve", "--config", "gateway.toml", "--listen", &listen]);
+        let (child, written, address) = spawn(command.current_dir(folder.path()).envs(options.env))?;
+        Ok(Self { address, folder, child, written })
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// An address of HTTP.
+    pub fn http(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// An address of WebSockets.
+    pub fn ws(&self, path: &str) -> String {
+        format!("ws://{}{path}", self.address)
+    }
+
+    /// Everything that it wrote so far to its standard streams.
+    pub fn written(&self) -> String {
+        self.written.lock().unwrap().clone()
+    }
+
+    /// The audit so far, a line each.
+    pub fn audit(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.folder.path().join("audit.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).expect("an audit line is JSON")).collect()
+    }
+
+    /// Waits for an audit line that fits.
+    pub async fn audited(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        crate::eventually(5, what, async || self.audit().into_iter().find(|line| fits(line))).await
+    }
+
+    /// Calls the API as an administrator: status and body.
+    pub async fn api(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        self.api_as(&token("operator", "admin"), method, path, body).await
+    }
+
+    /// Calls the API with a token.
+    pub async fn api_as(&self, token: &str, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut request = client.request(method.parse().unwrap(), self.http(path)).bearer_auth(token);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request.send().await.expect("an answer");
+        let status = response.status().as_u16();
+        (status, response.json().await.unwrap_or(Value::Null))
+    }
+
+    /// How many connections it has.
+    pub async fn connections(&self) -> u64 {
+        self.api("GET", "/api/v1/connections", None).await.1["total"].as_u64().expect("a count")
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status();
+        assert!(sent.expect("kill").success());
+    }
+
+    /// Stops it as an operator would, and waits: whether it ended well, and what it wrote.
+    pub fn stop(mut self) -> (bool, String) {
+        self.signal("TERM");
+        let ended = self.wait(Duration::from_secs(40));
+        (ended, self.written())
+    }
+
+    /// Takes it away as a crash would; its folder stays.
+    pub fn crash(mut self) -> Arc<TempDir> {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        Arc::clone(&self.folder)
+    }
+
+    fn wait(&mut self, most: Duration) -> bool {
+        for _ in 0..most.as_millis() / 10 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.success();
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        false
+    }
+
+    /// No process ever writes a token: not to its streams, not to a file of its own.
+    fn search_for_tokens(&self) {
+        let mut texts = vec![("its output".to_owned(), self.written())];
+        for file in fs::read_dir(self.folder.path()).into_iter().flatten().flatten() {
+            let name = file.file_name().to_string_lossy().into_owned();
+            if name.ends_with(".jsonl") {
+                texts.push((name, fs::read_to_string(file.path()).unwrap_or_default()));
+            }
+        }
+        for (place, text) in texts {
+            for sign in ["eyJ", "gwk_", "gwr_", SECRET, "Bearer "] {
+                assert!(!text.contains(sign), "{place} holds {sign:?}");
+            }
+        }
+    }
+}
+
+impl Drop for TestGateway {
+    fn drop(&mut self) {
+        if self.child.try_wait().ok().flatten().is_none() {
+            // A gentle end, so that its books are written.
+            let _ = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
+            if !self.wait(Duration::from_secs(10)) {
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+            }
+        }
+        if !thread::panicking() {
+            self.search_for_tokens();
+        }
+    }
+}
+
+/// Starts a gateway and waits until it says where it listens.
+fn spawn(command: &mut Command) -> Result<(Child, Arc<Mutex<String>>, SocketAddr), String> {
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program");
+    let written = Arc::new(Mutex::new(String::new()));
+    let (found, finding) = std::sync::mpsc::sync_channel(1);
+    let output = child.stdout.take().expect("its output");
+    collect(output, Arc::clone(&written), |_| {});
+    let errors = child.stderr.take().expect("its errors");
+    let reading = collect(errors, Arc::clone(&written), move |line| {
+        if let Some(at) = line.find("listening for clients address=\"") {
+            let rest = &line[at + "listening for clients address=\"".len()..];
+            let _ = found.try_send(rest.split('"').next().unwrap_or_default().to_owned());
+        }
+    });
+    match finding.recv_timeout(Duration::from_secs(20)) {
+        // A socket of the file system has no address: the test knows where it is.
+        Ok(address) => Ok((child, written, address.parse().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0))))),
+        Err(_) => {
+            let _ = child.kill();
+            let code = child.wait().ok().and_then(|status| status.code());
+            let _ = reading.join();
+            let text = written.lock().unwrap().clone();
+            Err(format!("{text}\nexit code {code:?}"))
+        }
+    }
+}
+
+fn collect(
+    stream: impl Read + Send + 'static,
+    into: Arc<Mutex<String>>,
+    mut see: impl FnMut(&str) + Send + 'static,
+) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line).into_owned();
+            see(&line);
+            let mut written = into.lock().unwrap();
+            written.push_str(&line);
+            written.push('\n');
+        }
+    })
+}
+
+/// Runs the program with arguments and standard input to its end: exit code, output, errors.
+pub fn run(folder: &Path, arguments: &[&str], input: &str, env: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(program());
+    command.args(arguments).current_dir(folder).envs(env.iter().copied());
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program");
+    let _ = child.stdin.take().expect("its input").write_all(input.as_bytes());
+    let output = child.wait_with_output().expect("its end");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
