@@ -117,6 +117,7 @@ pub fn gateway(loaded: &Loaded, secrets: &Secrets, house: House) -> Result<Gatew
     let Config { server, admin, http, limits, .. } = &loaded.config;
     let house = Arc::new(house);
     let tasks = TaskTracker::new();
+    let counters = Arc::new(Counters::default());
     let addresses = Arc::new(address_law(server));
     let api_origins: Vec<String> = http.origins.iter().map(ToString::to_string).collect();
     let api_origins = OriginLaw::parse(&api_origins)?;
@@ -129,6 +130,7 @@ pub fn gateway(loaded: &Loaded, secrets: &Secrets, house: House) -> Result<Gatew
             api,
             max_body: MAX_BODY,
             tasks: tasks.clone(),
+            counters: Arc::clone(&counters),
         })
     };
     let bounds = gateway_transport::Limits {
@@ -150,7 +152,6 @@ pub fn gateway(loaded: &Loaded, secrets: &Secrets, house: House) -> Result<Gatew
     if let Some(address) = &admin.listen {
         openings.push(open(address, site(false, true))?);
     }
-    let counters = Arc::new(Counters::default());
     Ok(Gateway { house: Arc::clone(&house), openings, tasks, counters, drain: server.drain_timeout.get() })
 }
 
@@ -203,7 +204,9 @@ fn issuing(config: &Config, secrets: &Secrets, ledger: &Arc<Ledger>) -> Result<O
     let Some(issuer) = &config.auth.issuer else { return Ok(None) };
     let (key, issued_as) = signing_key(&config.auth, secrets, Some(issuer.key.as_str()))?;
     let signer = self::issuer(&config.auth, key, issued_as)?;
-    Ok(Some(Issuing::new(signer, issuer.access_ttl.get(), Arc::clone(ledger))))
+    let own = config.auth.keys.iter().find(|key| key.kid.as_ref().is_some_and(|kid| *kid == issuer.key));
+    let user_prefix = own.and_then(|key| key.user_prefix.as_ref()).map(|prefix| Arc::from(prefix.as_str()));
+    Ok(Some(Issuing::new(signer, issuer.access_ttl.get(), user_prefix, Arc::clone(ledger))))
 }
 
 /// Who signs with that key, in the form that the authenticator of this configuration takes.

@@ -16,7 +16,9 @@ mod tokens;
 use std::{convert::Infallible, sync::Arc};
 
 use gateway_domain::{Code, Refusal, RequestId};
-use gateway_transport::{AddressLaw, ClientAddress, ConnectionInfo, OriginLaw, Query, has_forwarding_headers};
+use gateway_transport::{
+    AddressLaw, ClientAddress, ConnectionInfo, Counters, OriginLaw, Query, has_forwarding_headers,
+};
 use http::{HeaderMap, Method, Version};
 use hyper::upgrade::OnUpgrade;
 use tokio_util::task::TaskTracker;
@@ -43,6 +45,8 @@ pub struct Site {
     pub max_body: usize,
     /// The tasks of connections.
     pub tasks: TaskTracker,
+    /// What happens at the listeners, counted.
+    pub counters: Arc<Counters>,
 }
 
 /// One request, read as far as its headers.

@@ -14,6 +14,7 @@ use crate::ledger::{Ledger, banned_user};
 pub struct Issuing {
     issuer: Issuer,
     access_ttl: Duration,
+    user_prefix: Option<Arc<str>>,
     ledger: Arc<Ledger>,
 }
 
@@ -41,16 +42,21 @@ fn exposed<S: serde::Serializer>(token: &Token, serializer: S) -> Result<S::Ok, 
 }
 
 impl Issuing {
-    /// A room with that signer.
-    pub const fn new(issuer: Issuer, access_ttl: Duration, ledger: Arc<Ledger>) -> Self {
-        Self { issuer, access_ttl, ledger }
+    /// A room with that signer. `user_prefix` is what the authenticator puts before the users of its key: everywhere
+    /// but in the tokens themselves a user has it.
+    pub const fn new(issuer: Issuer, access_ttl: Duration, user_prefix: Option<Arc<str>>, ledger: Arc<Ledger>) -> Self {
+        Self { issuer, access_ttl, user_prefix, ledger }
     }
 
     /// Tokens for whoever was granted something.
     pub async fn issue(&self, grant: &Grant, now: Now) -> Result<Issued, Refusal> {
-        if let Some(refusal) = banned_user(&self.ledger, &grant.user, now) {
+        let prefix = self.user_prefix.as_deref().unwrap_or_default();
+        let user = UserId::parse(&format!("{prefix}{}", grant.user))
+            .map_err(|fault| Refusal::plain(Code::AuthError).because(format!("the user {fault}")))?;
+        if let Some(refusal) = banned_user(&self.ledger, &user, now) {
             return Err(refusal);
         }
+        let grant = Grant { user, ..grant.clone() };
         let refresh_token = self.ledger.begin_family(grant.clone(), now).await?;
         self.signed(grant, refresh_token, now)
     }
@@ -63,7 +69,7 @@ impl Issuing {
             return Err(refusal);
         }
         let rotated = self.ledger.rotate(presented, now).await?;
-        self.signed(&rotated.grant, rotated.token, now)
+        self.signed(rotated.grant, rotated.token, now)
     }
 
     /// Whose refresh token it is, if it is one.
@@ -71,17 +77,21 @@ impl Issuing {
         self.ledger.owner(presented, now)
     }
 
-    fn signed(&self, grant: &Grant, refresh_token: Token, now: Now) -> Result<Issued, Refusal> {
-        let minted = self.issuer.mint(grant, now).map_err(|fault| {
-            Refusal::new(Code::AuthError, "the token could not be signed").because(fault.to_string())
-        })?;
+    fn signed(&self, mut grant: Grant, refresh_token: Token, now: Now) -> Result<Issued, Refusal> {
+        let failed = |why: String| Refusal::new(Code::AuthError, "the token could not be signed").because(why);
+        let user_id = grant.user.clone();
+        let prefix = self.user_prefix.as_deref().unwrap_or_default();
+        if let Some(bare) = grant.user.as_str().strip_prefix(prefix) {
+            grant.user = UserId::parse(bare).map_err(|fault| failed(format!("the user {fault}")))?;
+        }
+        let minted = self.issuer.mint(&grant, now).map_err(|fault| failed(fault.to_string()))?;
         Ok(Issued {
             access_token: minted.token,
             refresh_token,
             token_type: "Bearer",
             expires_in: self.access_ttl.as_secs(),
-            user_id: grant.user.clone(),
-            plan: grant.plan.clone(),
+            user_id,
+            plan: grant.plan,
         })
     }
 }

@@ -19,6 +19,7 @@ pub struct Metrics {
     closes: Family<Closed, Counter>,
     messages: Counter,
     errors: Family<Refused, Counter>,
+    listener: Family<Happened, Gauge>,
     audit_lost: Gauge,
     audit_lines: Gauge,
     dev_mode: Gauge,
@@ -27,6 +28,11 @@ pub struct Metrics {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Door {
     endpoint: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Happened {
+    what: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -57,6 +63,7 @@ impl Metrics {
             closes: Family::default(),
             messages: Counter::default(),
             errors: Family::default(),
+            listener: Family::default(),
             audit_lost: Gauge::default(),
             audit_lines: Gauge::default(),
             dev_mode: Gauge::default(),
@@ -68,6 +75,7 @@ impl Metrics {
         registry.register("connections_closed", "Connections that ended, by whom and why", metrics.closes.clone());
         registry.register("messages_received", "Messages of clients", metrics.messages.clone());
         registry.register("message_errors", "Messages that were answered by an error", metrics.errors.clone());
+        registry.register("listener_events", "What happened to sockets before a handshake", metrics.listener.clone());
         registry.register("audit_lines", "Audit lines that were queued for writing", metrics.audit_lines.clone());
         registry.register("audit_lines_lost", "Audit lines that could not be written", metrics.audit_lost.clone());
         registry.register(
@@ -79,7 +87,10 @@ impl Metrics {
     }
 
     /// The text that Prometheus reads.
-    pub fn render(&self, audit: (u64, u64)) -> String {
+    pub fn render(&self, audit: (u64, u64), listener: &[(&'static str, u64)]) -> String {
+        for (what, count) in listener {
+            self.listener.get_or_create(&Happened { what }).set(i64::try_from(*count).unwrap_or(i64::MAX));
+        }
         self.audit_lines.set(i64::try_from(audit.0).unwrap_or(i64::MAX));
         self.audit_lost.set(i64::try_from(audit.1).unwrap_or(i64::MAX));
         let mut text = String::new();

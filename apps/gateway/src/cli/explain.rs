@@ -4,7 +4,7 @@
 pub(super) mod advice;
 pub(super) mod corridor;
 pub(super) mod page;
-mod record;
+pub(super) mod record;
 mod source;
 
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use clap::Args;
 use gateway_domain::RequestId;
 
-use self::{page::Page, record::Record};
+use self::page::Page;
 use super::{Environment, Failure};
 
 /// Say why a request was refused, by the id that the client was told. The running gateway is asked with the token in

@@ -5,6 +5,8 @@ pub(super) mod given;
 mod inspect;
 mod mint;
 
+pub(super) use mint::period;
+
 use clap::Subcommand;
 
 use super::{Environment, Failure, check::Check};

@@ -1,6 +1,6 @@
 //! One line of the audit.
 
-use gateway_domain::{AgentId, Code, ConnectionId, Detail, Now, Refusal, RequestId, Timestamp, UserId};
+use gateway_domain::{Code, ConnectionId, Detail, Now, Refusal, RequestId, Timestamp, UserId};
 use gateway_transport::address::ClientAddress;
 use serde::Serialize;
 
@@ -83,8 +83,6 @@ pub struct Subject<'a> {
     pub request_id: RequestId,
     /// The user, if known.
     pub user: Option<&'a UserId>,
-    /// The agent, if known.
-    pub agent: Option<&'a AgentId>,
     /// Where it came from.
     pub address: Option<&'a ClientAddress>,
     /// The door; a path without its query.
@@ -98,7 +96,7 @@ pub struct Subject<'a> {
 impl Subject<'_> {
     /// A subject of which only the id is known.
     pub const fn new(request_id: RequestId) -> Self {
-        Self { request_id, user: None, agent: None, address: None, endpoint: None, user_agent: None, connection: None }
+        Self { request_id, user: None, address: None, endpoint: None, user_agent: None, connection: None }
     }
 }
 
@@ -123,9 +121,6 @@ pub struct Record {
     /// The user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<UserId>,
-    /// The agent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub agent_id: Option<AgentId>,
     /// Where from, in as much detail as the operator wants.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
@@ -163,7 +158,6 @@ impl Record {
             reason,
             request_id: subject.request_id,
             user_id: subject.user.or(refusal.and_then(|refusal| refusal.user.as_ref())).cloned(),
-            agent_id: subject.agent.cloned(),
             ip,
             endpoint: subject.endpoint.map(|path| cut(path).into()),
             user_agent: subject.user_agent.map(|name| cut(name).into()),

@@ -41,14 +41,14 @@ pub(super) fn list(site: &Site, call: &Call) -> Answer {
     let now = clock::now();
     let page = site.house.hub.page(after, most, wanted);
     let next = (page.len() == most).then(|| page.last().map(|(id, _)| *id)).flatten();
-    let connections: Vec<Value> = page.iter().map(|(_, here)| described(here, now)).collect();
+    let connections: Vec<Value> = page.iter().map(|(_, here)| described(site, here, now)).collect();
     json(&json!({ "connections": connections, "next": next, "total": site.house.hub.counts().connections }))
 }
 
 /// One connection.
 pub(super) fn show(site: &Site, id: &str) -> Answer {
     let here = id.parse().ok().and_then(|id| site.house.hub.occupant(id)).ok_or_else(gone)?;
-    json(&described(&here, clock::now()))
+    json(&described(site, &here, clock::now()))
 }
 
 /// Ends one connection.
@@ -66,7 +66,7 @@ pub(super) fn user(site: &Site, user: &str) -> Answer {
     let now = clock::now();
     let here = site.house.hub.of_user(&user);
     let (violations, penalty) = site.house.accounts.peek(&user).map_or((0, None), |account| account.standing(now));
-    let connections: Vec<Value> = here.iter().map(|here| described(here, now)).collect();
+    let connections: Vec<Value> = here.iter().map(|here| described(site, here, now)).collect();
     json(&json!({
         "userId": user,
         "connected": !connections.is_empty(),
@@ -89,7 +89,7 @@ pub(super) fn end_user(site: &Site, call: &Call, caller: &Caller, user: &str) ->
 }
 
 /// All that is known of a connection.
-fn described(here: &Occupant, now: Now) -> Value {
+fn described(site: &Site, here: &Occupant, now: Now) -> Value {
     let standing = here.standing();
     let principal = &standing.principal;
     let [messages_in, messages_out, bytes_in, bytes_out] = here.traffic.counts();
@@ -110,7 +110,7 @@ fn described(here: &Occupant, now: Now) -> Value {
             "messageBytes": here.endpoint.max_message,
         },
         "usage": {
-            "connections": null,
+            "connections": site.house.hub.of_user(here.user()).len(),
             "violations": violations,
             "penaltySeconds": penalty.map(|left| left.as_secs_f64().ceil()),
         },

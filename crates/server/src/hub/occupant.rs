@@ -160,7 +160,6 @@ impl Occupant {
         Subject {
             request_id: self.request_id,
             user: Some(&self.user),
-            agent: None,
             address: Some(&self.address),
             endpoint: Some(&self.endpoint.path),
             user_agent: self.user_agent.as_deref(),

@@ -174,7 +174,9 @@ where
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let serving: Serving = self.info.ticket.serving();
+        let version = request.version();
         request.extensions_mut().insert(self.info.clone());
+        request.extensions_mut().insert(version);
         let answer = self.service.call(request);
         Box::pin(async move {
             let answer = answer.await;

@@ -21,7 +21,7 @@ use crate::address::AddressLaw;
 const BACK_OFF: Duration = Duration::from_millis(50);
 
 /// Serves a service, such as `warp::service(routes)`, on a listener until `shutdown`; then lets the requests in flight
-/// end, within the limits' grace. Every request has a [`super::ConnectionInfo`] among its extensions. Connections that
+/// end, within the limits' grace. Every request has a [`super::ConnectionInfo`] and its [`http::Version`] among its extensions. Connections that
 /// were upgraded are no longer the listener's: their end is not waited for.
 pub async fn serve<S, B>(
     listener: Listener,

@@ -18,7 +18,7 @@ const WARNING: &str =
 
 /// Print what a token says, without verifying anything.
 #[derive(Debug, Args)]
-pub(super) struct Inspect {
+pub(in crate::cli) struct Inspect {
     /// The file with the token; - is standard input.
     #[arg(value_name = "FILE")]
     token: PathBuf,
@@ -33,7 +33,7 @@ struct Said {
 }
 
 impl Inspect {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(in crate::cli) fn run(self) -> Result<(), Failure> {
         let token = given::read(&self.token)?;
         let inspected =
             gateway_auth::inspect(&token).map_err(|refusal| anyhow!("that is no token: {}", refusal.message))?;

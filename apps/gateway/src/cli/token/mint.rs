@@ -17,7 +17,7 @@ use crate::{
 
 /// Sign a token with a key of the configuration, and print it alone.
 #[derive(Debug, Args)]
-pub(super) struct Mint {
+pub(in crate::cli) struct Mint {
     /// Whom it speaks for.
     #[arg(long, value_name = "NAME")]
     user: UserId,
@@ -48,7 +48,7 @@ pub(in crate::cli) fn period(text: &str) -> Result<Period, crate::config::value:
 }
 
 impl Mint {
-    pub(super) fn run(self, environment: &Environment) -> Result<(), Failure> {
+    pub(in crate::cli) fn run(self, environment: &Environment) -> Result<(), Failure> {
         let without = "The keys of dev mode live in the running process alone: its banner has tokens to paste. \
                        For keys of your own: gateway config reference";
         let (loaded, secrets) = demanded(self.place.clone(), environment, without)?;
