@@ -10,9 +10,18 @@
     reason = "a harness that cannot go on says so by panicking"
 )]
 
+pub mod calls;
 pub mod client;
+pub mod crowd;
 pub mod gateway;
+pub mod house;
+pub mod jwks;
+pub mod keys;
+pub mod node;
+pub mod plain;
 pub mod process;
+pub mod raw;
+pub mod secure;
 pub mod tokens;
 
 pub use client::{Refused, TestClient};

@@ -1,6 +1,8 @@
 //! What the system says of a process: its threads, its open files, its memory.
 
-use std::fs;
+use std::{fs, time::Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// How many files a process has open.
 pub fn open_files(pid: u32) -> usize {
@@ -12,4 +14,20 @@ pub fn resident_kib(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
     line.split_whitespace().next().and_then(|kib| kib.parse().ok()).unwrap_or_default()
+}
+
+/// Lets this process, and those that it starts from now on, open more files, as far as the system lets it.
+pub fn allow_open_files(wanted: u64) {
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(u64::MAX);
+    if limit.current.is_some_and(|current| current < wanted) {
+        let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted.min(most)), maximum: limit.maximum });
+        raised.expect("a soft limit may be raised to the hard one");
+    }
+}
+
+/// A watch that runs from now on, for the bounds that the requirements give.
+#[allow(clippy::disallowed_methods, reason = "a harness measures real time")]
+pub fn stopwatch() -> Instant {
+    Instant::now()
 }

@@ -66,7 +66,8 @@ pub fn house(loaded: &Loaded, secrets: &Secrets, mode: Mode, open_files: u64, fe
     let refresh_ttl = auth.issuer.as_ref().map(|issuer| issuer.refresh_ttl.get()).unwrap_or_default();
     let families = RefreshFamilies::new(RefreshRules::new(refresh_ttl));
     let file = state.file.as_ref().map(|file| file.as_path().into());
-    let ledger = Arc::new(Ledger::open(file, bans.iter().filter_map(ban).collect(), families, now)?);
+    let ledger =
+        Arc::new(Ledger::open(file, bans.iter().filter_map(ban).collect(), families, now).context("state.file")?);
     let seats = limits.connections.in_force(open_files).map_or(usize::MAX, |most| most as usize);
     let hub = Arc::new(Hub::new(seats, Arc::clone(&audit), Arc::clone(&metrics)));
     let handshakes = Arc::new(HandshakeLimits::new(

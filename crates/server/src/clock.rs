@@ -11,7 +11,11 @@ use std::{
 
 use gateway_domain::{Now, Tick, Timestamp};
 
-static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+/// Well before the first reading: a runtime whose clock was paused earlier still has its moments behind the origin.
+static ORIGIN: LazyLock<Instant> = LazyLock::new(|| {
+    let first = Instant::now();
+    first.checked_sub(Duration::from_secs(3600)).unwrap_or(first)
+});
 
 /// Reads both clocks.
 pub fn now() -> Now {

@@ -83,9 +83,9 @@ impl Gateway {
 
 async fn sweep(house: Arc<House>) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
-    loop {
+    for nth in 0.. {
         ticks.tick().await;
-        house.sweep();
+        house.sweep(nth);
     }
 }
 

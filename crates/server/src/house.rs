@@ -37,12 +37,17 @@ pub struct House {
 }
 
 impl House {
-    /// Forgets what is over and writes down what is due; every second or so.
-    pub fn sweep(&self) {
+    /// Forgets what is over and writes down what is due, at the `nth` second of a life: what is large is looked through
+    /// the more seldom.
+    pub fn sweep(&self, nth: u64) {
         let now = crate::clock::now();
         self.audit.sweep(now);
-        self.handshakes.sweep(now);
-        self.accounts.sweep(now);
-        self.ledger.sweep(now);
+        if nth.is_multiple_of(5) {
+            self.handshakes.sweep(now);
+            self.accounts.sweep(now);
+        }
+        if nth.is_multiple_of(60) {
+            self.ledger.sweep(now);
+        }
     }
 }

@@ -58,8 +58,8 @@ pub struct Ledger {
 #[derive(Debug)]
 struct Books {
     bans: RwLock<Bans>,
-    /// From the configuration: they hold whatever the API says, and are not written to the file.
-    configured: Vec<Ban>,
+    /// From the configuration: they stand apart, so that they hold whatever the API and the file say.
+    configured: Bans,
     revocations: RwLock<Revocations>,
     families: RefreshFamilies,
 }
@@ -72,11 +72,13 @@ impl Ledger {
         families: RefreshFamilies,
         now: Now,
     ) -> Result<Self, JournalFault> {
-        let books = Books { bans: RwLock::default(), configured, revocations: RwLock::default(), families };
-        for ban in &books.configured {
-            // The configuration is bounded by its own reader; one ban too many is one that the list above still holds.
-            let _ = books.bans.write().put(ban.clone());
+        let mut bans_of_configuration = Bans::default();
+        for ban in configured {
+            // The configuration is bounded by its own reader, far below the most that there is room for.
+            let _ = bans_of_configuration.put(ban);
         }
+        let configured = bans_of_configuration;
+        let books = Books { bans: RwLock::default(), configured, revocations: RwLock::default(), families };
         let books = Arc::new(books);
         let journal = match file {
             None => None,
@@ -102,7 +104,8 @@ impl Ledger {
     /// The ban that keeps this address out.
     pub fn ban_on(&self, address: &ClientAddress, now: Now) -> Option<Ban> {
         let ip = address.as_ip()?;
-        self.books.bans.read().on_address(ip, now).cloned()
+        let configured = self.books.configured.on_address(ip, now).cloned();
+        configured.or_else(|| self.books.bans.read().on_address(ip, now).cloned())
     }
 
     /// Why this user's token may not pass: revoked, or the user is banned.
@@ -110,10 +113,7 @@ impl Ledger {
         if let Some(revocation) = self.books.revocations.read().on(principal, now) {
             return Err(revoked(revocation, principal));
         }
-        if let Some(ban) = self.books.bans.read().on_user(&principal.user, now) {
-            return Err(banned(ban).of_user(&principal.user));
-        }
-        Ok(())
+        banned_user(self, &principal.user, now).map_or(Ok(()), Err)
     }
 
     /// Lays a ban, or changes the one on the same subject.
@@ -128,7 +128,7 @@ impl Ledger {
 
     /// Lifts a ban. One that the configuration lays cannot be lifted here.
     pub async fn lift(&self, subject: &Subject) -> Result<Lifting, LedgerFault> {
-        if self.books.configured.iter().any(|ban| ban.subject == *subject) {
+        if self.books.configured.get(subject).is_some() {
             return Ok(Lifting::Configured);
         }
         let pending = {
@@ -144,7 +144,11 @@ impl Ledger {
 
     /// Every ban that holds.
     pub fn bans(&self, now: Now) -> Vec<Ban> {
-        let mut bans: Vec<Ban> = self.books.bans.read().iter().filter(|ban| ban.holds(now)).cloned().collect();
+        let configured = &self.books.configured;
+        let laid = self.books.bans.read();
+        // Of two on one subject, the one that cannot be lifted is told.
+        let own = laid.iter().filter(|ban| !configured.get(&ban.subject).is_some_and(|ban| ban.holds(now)));
+        let mut bans: Vec<Ban> = configured.iter().chain(own).filter(|ban| ban.holds(now)).cloned().collect();
         bans.sort_by(|a, b| a.subject.cmp(&b.subject));
         bans
     }
@@ -249,8 +253,7 @@ impl Books {
 
     fn snapshot(&self, now: Now) -> Vec<Entry> {
         let bans = self.bans.read();
-        let own = bans.iter().filter(|ban| !self.configured.contains(ban) && ban.holds(now));
-        let mut entries: Vec<Entry> = own.cloned().map(Entry::Ban).collect();
+        let mut entries: Vec<Entry> = bans.iter().filter(|ban| ban.holds(now)).cloned().map(Entry::Ban).collect();
         entries.extend(self.revocations.read().iter().cloned().map(Entry::Revoke));
         entries.extend(self.families.snapshot(now).into_iter().map(Entry::Family));
         entries
@@ -266,5 +269,7 @@ impl Books {
 
 /// The refusal for a user who is banned.
 pub fn banned_user(ledger: &Ledger, user: &UserId, now: Now) -> Option<Refusal> {
-    ledger.books.bans.read().on_user(user, now).map(|ban| banned(ban).of_user(user))
+    let Books { configured, bans, .. } = &*ledger.books;
+    let refused = |ban: &Ban| banned(ban).of_user(user);
+    configured.on_user(user, now).map(refused).or_else(|| bans.read().on_user(user, now).map(refused))
 }

@@ -1,6 +1,6 @@
 //! `gateway serve`: what happens without a command.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
 use anyhow::Context;
 use clap::Args;
@@ -116,11 +116,6 @@ fn say(
     let connections = loaded.config.limits.connections.in_force(open_files);
     let connections = connections.map_or_else(|| "off".into(), |most| most.to_string());
     tracing::info!(open_files, connections, "at most so many connections");
-    if loaded.config.state.file.is_none() {
-        tracing::warn!(
-            "bans, revocations and refresh tokens are kept in memory: set state.file to keep them over a restart"
-        );
-    }
     for (address, what) in addresses.iter().zip(["clients", "operators"]) {
         tracing::info!(address, "listening for {what}");
     }
@@ -128,8 +123,8 @@ fn say(
         let address = addresses.first().context("no listener")?;
         let banner = dev::banner(loaded, secrets, environment, address, clock::now())?;
         let mut out = std::io::stdout().lock();
-        let _ = out.is_terminal();
-        out.write_all(banner.as_bytes()).and_then(|()| out.flush())?;
+        // Nobody reads it: the gateway serves all the same.
+        let _ = out.write_all(banner.as_bytes()).and_then(|()| out.flush());
     }
     Ok(())
 }

@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use gateway_domain::{
     Code, Now, Refusal,
-    envelope::{Message, MessageFault},
+    envelope::{Message, MessageFault, Notice},
     rate::{Excess, Judgement},
 };
 use gateway_transport::{Outbound, SocketFault, Utf8Bytes};
+use serde_json::value::RawValue;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Connection;
@@ -79,7 +80,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                     return Ok(());
                 }
                 match kind {
-                    "ping" => Ok(self.say("pong", id, &message.payload)?),
+                    "ping" => Ok(self.pong(id, message.payload)?),
                     "reply" => Ok(self.say_error(id, &Refusal::plain(Code::NotAsked))?),
                     _ => {
                         let fault = MessageFault::Form(format!("no route takes `{}`", shortened(kind)));
@@ -88,6 +89,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 }
             }
         }
+    }
+
+    /// What was not said comes back as that, and not as null.
+    fn pong(&mut self, id: Option<&str>, payload: Option<&RawValue>) -> Result<(), SocketFault> {
+        self.say_text(Notice { kind: "pong", id, payload }.to_text().unwrap_or_default())
     }
 
     /// Counts a message; whether it may pass. If not, the client is told, as often as it should be.

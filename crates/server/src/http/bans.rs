@@ -125,7 +125,8 @@ impl Site {
     }
 }
 
-fn meets(subject: &Banned, here: &Occupant) -> bool {
+/// Whether a ban is about that connection.
+pub(super) fn meets(subject: &Banned, here: &Occupant) -> bool {
     match subject {
         Banned::Network(network) => here.address.as_ip().is_some_and(|ip| network.contains(ip)),
         Banned::User(user) => here.user() == user,

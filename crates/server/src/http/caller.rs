@@ -53,9 +53,12 @@ impl Site {
             return Ok((key.grant.user.clone(), key.grant.roles.iter().map(ToString::to_string).collect()));
         }
         let sources = TokenSources::new(vec![TokenSource::Header]);
-        let (token, _) = sources
-            .find(&Query::default(), &call.headers)?
-            .ok_or_else(|| Refusal::new(Code::AuthRequired, "send Authorization: Bearer <token>, or X-API-Key"))?;
+        let (token, _) = sources.find(&Query::default(), &call.headers)?.ok_or_else(|| {
+            Refusal::new(
+                Code::AuthRequired,
+                "send a token as Bearer in the header Authorization, or an API key as X-API-Key",
+            )
+        })?;
         let principal = self.house.gate.authenticator.verify_patiently(&token, now).await?;
         self.house.ledger.objection(&principal, now)?;
         Ok((principal.user.clone(), principal.roles.iter().map(ToString::to_string).collect()))

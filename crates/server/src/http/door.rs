@@ -11,13 +11,14 @@ use http::Method;
 use hyper::upgrade::OnUpgrade;
 use warp::reply::Response;
 
-use super::{Call, Site, answer::Answer};
+use super::{Call, Site, answer::Answer, bans::meets};
 use crate::{
     audit::{Event, Subject},
     clock, connection,
     endpoint::{Endpoint, RejectWith},
     gate::{Admitted, Handshake},
     hub::{Arrival, Occupant},
+    ledger::banned,
 };
 
 /// The subprotocol that is ever selected.
@@ -138,9 +139,11 @@ impl Site {
                 Ban { subject: Banned::Network(network), until: Some(now.wall + law.duration), reason: Some(reason) };
             let told = ban.clone();
             let laid = self.house.ledger.ban(ban).await;
+            let matches = self.house.hub.end_where(|here| meets(&told.subject, here), &banned(&told));
             let note = laid.err().map_or_else(String::new, |fault| format!(" ({fault})"));
             let about = call.subject();
-            self.house.audit.event(Event::BanLaid, &about, format!("{} by itself{note}", told.subject), now);
+            let reason = format!("{} by itself, {matches} connections ended{note}", told.subject);
+            self.house.audit.event(Event::BanLaid, &about, reason, now);
         }
     }
 
