@@ -1,11 +1,14 @@
 //! The command line: what an operator can ask of this program. Secrets never stand on it: they come from a file, from
 //! the environment, or from standard input.
 
+mod advice;
 mod check;
 mod config;
 mod connect;
+mod corridor;
 mod explain;
 mod keys;
+mod page;
 mod serve;
 mod token;
 

@@ -25,6 +25,7 @@ use crate::{api_key::sha256, issuer::Grant, key::KeyFault, signing::random};
 
 pub use crate::refresh::event::{FamilyEvent, Hash};
 
+mod ended;
 mod event;
 
 const PREFIX: &str = "gwr_";
@@ -87,6 +88,7 @@ struct Table {
     /// In the order in which they began.
     of_user: HashMap<UserId, Vec<Hash>>,
     by_expiry: BTreeSet<(Timestamp, Hash)>,
+    ended: ended::Ended,
 }
 
 struct Family {
@@ -114,7 +116,7 @@ impl RefreshFamilies {
         }
         let eldest = table.of_user.get(&grant.user).filter(|families| families.len() >= self.rules.most_of_user.max(1));
         if let Some(eldest) = eldest.and_then(|families| families.first()).copied() {
-            events.extend(table.end(&eldest));
+            events.extend(table.revoke(&eldest));
         }
         if table.families.len() >= self.rules.most {
             return Err(Refusal::new(Code::AuthError, "there is no room for another session at the moment")
@@ -146,7 +148,10 @@ impl RefreshFamilies {
         let (id, hash) = (Hash(sha256(&name)), Hash(sha256(&secret)));
         let (token, live) = next_token(&name).map_err(|fault| refused(no_luck(fault)))?;
         let mut table = self.table.lock();
-        let family = table.families.get(&id).ok_or_else(unknown)?;
+        let Some(family) = table.families.get(&id) else {
+            let revoked = || Refusal::new(Code::TokenRevoked, "everything that came from the same login has ended");
+            return Err(if table.ended.has(&id) { refused(revoked()) } else { unknown() });
+        };
         let over = if now.wall >= family.expires_at {
             let deadline = family.expires_at;
             Some(Refusal::new(Code::TokenExpired, format!("the refresh token expired at {deadline}")))
@@ -160,7 +165,8 @@ impl RefreshFamilies {
         };
         if let Some(refusal) = over {
             let refusal = refusal.of_user(&family.grant.user);
-            return Err(NotRotated { refusal: Box::new(refusal), events: table.end(&id).into_iter().collect() });
+            let ended = if refusal.code == Code::TokenRevoked { table.revoke(&id) } else { table.end(&id) };
+            return Err(NotRotated { refusal: Box::new(refusal), events: ended.into_iter().collect() });
         }
         let grant = family.grant.clone();
         let expires_at = family.ends_at.min(now.wall + self.rules.ttl);
@@ -172,14 +178,14 @@ impl RefreshFamilies {
     /// Ends the family of a token, as a logout does; one that is not known changes nothing.
     pub fn end(&self, presented: &Token) -> Vec<FamilyEvent> {
         let Some((family, _)) = parse(presented) else { return Vec::new() };
-        self.table.lock().end(&family).into_iter().collect()
+        self.table.lock().revoke(&family).into_iter().collect()
     }
 
     /// Ends all families of a user.
     pub fn end_of_user(&self, user: &UserId) -> Vec<FamilyEvent> {
         let mut table = self.table.lock();
         let families = table.of_user.get(user).cloned().unwrap_or_default();
-        families.iter().filter_map(|family| table.end(family)).collect()
+        families.iter().filter_map(|family| table.revoke(family)).collect()
     }
 
     /// Ends those whose time is over, for the journal's sake.
@@ -249,9 +255,16 @@ impl Table {
                 }
             }
             FamilyEvent::Ended { family } => {
-                self.end(family);
+                self.revoke(family);
             }
         }
+    }
+
+    /// Ends a family before its time.
+    fn revoke(&mut self, id: &Hash) -> Option<FamilyEvent> {
+        let event = self.end(id)?;
+        self.ended.put(*id);
+        Some(event)
     }
 
     fn end(&mut self, id: &Hash) -> Option<FamilyEvent> {

@@ -237,4 +237,26 @@ mod tests {
             "{shown:?}"
         );
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_writes_what_is_folded_and_counts_every_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        let audit = Audit::new(Destination::File(path.clone()), AddressDetail::Full, 100).unwrap();
+        let (address, now) = (ClientAddress::Ip("203.0.113.9".parse().unwrap()), clock::now());
+        let refusal = Refusal::plain(Code::TokenExpired).because("since long ago");
+        (0..50).for_each(|n| drop(audit.refused(&refusal, &subject(n, &address), now)));
+        audit.event_of(Event::TokenRefused, &refusal, &subject(50, &address), now);
+        audit.close();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let written = fold::LINES_APART + 2;
+        assert_eq!((lines.len(), audit.counts()), (written, (written as u64, 0)));
+        let (refused, folded) = (&lines[fold::LINES_APART], &lines[fold::LINES_APART + 1]);
+        assert_eq!((&refused["event"], &refused["code"]), (&"token.refused".into(), &"TOKEN_EXPIRED".into()));
+        assert_eq!((&folded["count"], &folded["reason"]), (&45.into(), &"since long ago".into()));
+        assert_eq!(audit.find(RequestId::new(Uuid::from_u128(50))).len(), 1);
+        audit.event(Event::Gateway, &subject(51, &address), "after the end", now);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
 }

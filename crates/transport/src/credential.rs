@@ -88,7 +88,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     }
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
     if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(malformed("the Authorization header must be `Bearer <token>`"));
+        return Err(malformed("the Authorization header must be the word Bearer, a space and the token"));
     }
     let token = token.trim_matches(' ');
     if token.contains([' ', '\t', ',']) {

@@ -50,7 +50,7 @@ impl Default for Limits {
             max_header_bytes: 16 << 10,
             max_headers: 64,
             unauthenticated: 1024,
-            unauthenticated_per_address: 64,
+            unauthenticated_per_address: 256,
             keep_alive: true,
             grace: Duration::from_secs(5),
         }

@@ -7,7 +7,7 @@ mod state;
 
 use std::{net::IpAddr, path::Path, path::PathBuf, sync::Arc};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use gateway_domain::{Code, Refusal, Token};
 use gateway_server::{
@@ -18,13 +18,11 @@ use gateway_server::{
 use self::knock::Knock;
 use super::{
     Environment, Failure, Where,
+    advice::remedy,
     config::demanded,
-    explain::{
-        advice::remedy,
-        corridor::{self, Outcome},
-        page::Page,
-        record::in_full,
-    },
+    corridor::{self, Outcome},
+    explain::record::in_full,
+    page::Page,
     token::given,
 };
 use crate::{
@@ -60,13 +58,20 @@ impl Check {
         let without = "The keys of dev mode live in the running process alone: connect to it to see what it says \
                        (gateway connect URL). For a configuration of your own: gateway config reference";
         let (loaded, secrets) = demanded(self.place.clone(), environment, without)?;
+        let (_, query) = self.endpoint.split_once('?').unwrap_or_default();
+        if query.split('&').any(|pair| pair.split('=').next() == Some("token")) {
+            return Err(anyhow!(
+                "a token does not belong on a command line: give it in a file, or as - on standard input"
+            )
+            .into());
+        }
         let token = given::read(&self.token)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let mut page = Page::default();
         let copy = state::Copy::of(loaded.config.state.file.as_ref().map(|file| file.as_path()));
         page.row("endpoint", &self.endpoint);
         page.row("state", &copy);
-        let house = rooms(&loaded, &secrets, copy.file().as_deref())?;
+        let house = rooms(&loaded, &secrets, copy.file().as_deref()).map_err(|fault| copy.by_its_own_name(&fault))?;
         let outcome = runtime.block_on(self.admitted(&loaded, &house, &token));
         let deciding = outcome
             .as_ref()

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Subcommand;
 use gateway_transport::TlsMaterial;
 
-use super::{Environment, Failure, Where, check, explain::page};
+use super::{Environment, Failure, Where, check, page};
 use crate::{
     compose,
     config::{self, DEFAULT_FILE, Loaded, Mode, Secrets, Sources},

@@ -21,7 +21,7 @@ use tokio_tungstenite::{
 
 use super::{
     Environment, Failure,
-    explain::page::{offer, print, printable},
+    page::{offer, print, printable},
     token::period,
 };
 use crate::config::value::Period;
@@ -117,9 +117,8 @@ impl Connect {
         tokio::pin!(over);
         loop {
             tokio::select! {
-                received = socket.next() => match said(received)? {
-                    Some(ended) => return Ok(ended),
-                    None => {}
+                received = socket.next() => if let Some(ended) = said(received)? {
+                    return Ok(ended);
                 },
                 line = typed.recv(), if listening => match line {
                     Some(line) => if let Err(fault) = socket.send(Message::text(line?)).await {
@@ -146,7 +145,6 @@ fn said(received: Option<Result<Message, Error>>) -> Result<Option<Ended>> {
         Some(Ok(Message::Close(frame))) => return Ok(Some(Ended::Closed(frame))),
         // Pings are answered by the library.
         Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return Ok(None),
-        Some(Err(Error::ConnectionClosed)) => return Ok(Some(Ended::Closed(None))),
         Some(Err(fault)) => return Ok(Some(Ended::Lost(fault.to_string()))),
         None => return Ok(Some(Ended::Lost("it ended without a close".into()))),
     };

@@ -1,9 +1,6 @@
 //! `gateway explain`: why a request was refused, by the id that its client was told. From the running gateway, which
 //! remembers the latest, or from the audit file.
 
-pub(super) mod advice;
-pub(super) mod corridor;
-pub(super) mod page;
 pub(super) mod record;
 mod source;
 
@@ -12,7 +9,7 @@ use std::path::PathBuf;
 use clap::Args;
 use gateway_domain::RequestId;
 
-use self::page::Page;
+use super::page::Page;
 use super::{Environment, Failure};
 
 /// Say why a request was refused, by the id that the client was told. The running gateway is asked with the token in

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use clap::{Args, Subcommand};
 use gateway_auth::{Algorithm, Generated, api_key};
 
-use super::{Failure, explain::page};
+use super::{Failure, page};
 
 /// More than any API key has.
 const MOST: u64 = 1024;

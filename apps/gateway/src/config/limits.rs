@@ -108,7 +108,7 @@ impl Default for Limits {
             handshake_timeout: Period::seconds(10),
             header_timeout: Period::seconds(5),
             unauthenticated: Count::new(1_024),
-            unauthenticated_per_address: Count::new(64),
+            unauthenticated_per_address: Count::new(256),
             auto_ban: Limit::Off,
         }
     }

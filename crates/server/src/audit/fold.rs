@@ -122,3 +122,91 @@ impl Kind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{audit::Event, clock};
+    use gateway_domain::Detail;
+    use uuid::Uuid;
+
+    struct Knock<'a> {
+        refusal: Refusal,
+        user: Option<&'a UserId>,
+        address: ClientAddress,
+        endpoint: &'a str,
+    }
+
+    fn knock(address: &str) -> Knock<'static> {
+        let address = ClientAddress::Ip(address.parse().unwrap());
+        Knock { refusal: Refusal::plain(Code::TokenExpired), user: None, address, endpoint: "/ws" }
+    }
+
+    impl Folds {
+        fn take(&mut self, knock: &Knock<'_>, n: u128, now: Now) -> Folding {
+            let subject = Subject {
+                user: knock.user,
+                address: Some(&knock.address),
+                endpoint: Some(knock.endpoint),
+                ..Subject::new(RequestId::new(Uuid::from_u128(n)))
+            };
+            self.take_in(&knock.refusal, &subject, now, |refusal| {
+                Record::new(Event::Refused, Some(refusal), &subject, None, refusal.reason().into(), now)
+            })
+        }
+
+        fn flood(&mut self, knock: &Knock<'_>, now: Now) {
+            (0..100).for_each(|n| drop(self.take(knock, n, now)));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_window_that_is_over_ends_its_fold_at_the_next_of_its_kind() {
+        let (mut folds, now, knock) = (Folds::default(), clock::now(), knock("203.0.113.9"));
+        folds.flood(&knock, now);
+        tokio::time::advance(WINDOW).await;
+        let later = clock::now();
+        let Folding::Line { record, ended } = folds.take(&knock, 500, later) else { panic!("a window begins") };
+        let ended = ended.unwrap();
+        assert_eq!((record.count, ended.count, ended.until), (None, Some(95), Some(now.wall)));
+        assert!(folds.end_older(later).is_empty() && folds.open(ended.request_id).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn kinds_are_told_apart_by_code_detail_address_user_and_endpoint() {
+        let (mut folds, now) = (Folds::default(), clock::now());
+        let ann: UserId = "ann".parse().unwrap();
+        let detail = Refusal::invalid_token(Detail::Signature, "no");
+        let kinds = [
+            knock("203.0.113.9"),
+            knock("203.0.113.8"),
+            Knock { user: Some(&ann), ..knock("203.0.113.9") },
+            Knock { refusal: detail, ..knock("203.0.113.9") },
+            Knock { refusal: Refusal::plain(Code::Banned), ..knock("203.0.113.9") },
+            Knock { endpoint: "/ws/agent", ..knock("203.0.113.9") },
+            Knock { address: ClientAddress::Local, ..knock("203.0.113.9") },
+        ];
+        kinds.iter().for_each(|kind| folds.flood(kind, now));
+        // A user that only the refusal knows, and a neighbour in one /64, are the same kind as before.
+        folds.flood(&Knock { refusal: Refusal::plain(Code::TokenExpired).of_user(&ann), ..knock("203.0.113.9") }, now);
+        let mut counts: Vec<_> = folds.end_all().into_iter().filter_map(|record| record.count).collect();
+        counts.sort_unstable();
+        assert_eq!(counts, [95, 95, 95, 95, 95, 95, 195]);
+        assert!(folds.end_all().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_kinds_is_bounded_and_told_together() {
+        let (mut folds, now) = (Folds::default(), clock::now());
+        for n in 0..20_000u32 {
+            let address = std::net::Ipv4Addr::from(0x0a00_0000 + n).to_string();
+            folds.take(&knock(&address), u128::from(n), now);
+        }
+        assert_eq!(folds.0.len(), MOST_KINDS + 1);
+        let told: Vec<_> = folds.end_all().into_iter().filter_map(|record| record.count).collect();
+        assert_eq!(told, [(10_000 - LINES_APART) as u64], "the rest share one line");
+        tokio::time::advance(WINDOW).await;
+        folds.end_older(clock::now());
+        assert!(folds.0.capacity() == 0, "and no memory is kept for them");
+    }
+}

@@ -92,6 +92,9 @@ impl Drop for Writer {
 fn run(lines: &Receiver<Arc<Record>>, sink: &mut Sink, lost: &AtomicU64) {
     let mut told = 0;
     while let Ok(first) = lines.recv() {
+        if let Err(fault) = sink.look() {
+            tracing::error!(%fault, "the audit's file was moved away, and cannot be opened anew");
+        }
         // All that waits is written at once, and flushed once.
         let mut written = 0;
         for record in std::iter::once(first).chain(lines.try_iter().take(QUEUE)) {
@@ -121,28 +124,36 @@ enum Sink {
 }
 
 impl Sink {
-    fn out(&mut self) -> std::io::Result<&mut dyn Write> {
+    fn out(&mut self) -> &mut dyn Write {
         match self {
-            Self::Stderr(out) => Ok(out),
-            Self::File(file) => file.out(),
+            Self::Stderr(out) => out,
+            Self::File(file) => &mut file.out,
+        }
+    }
+
+    /// Finds out whether the file is still where it belongs.
+    fn look(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Stderr(_) => Ok(()),
+            Self::File(file) => file.look(),
         }
     }
 
     fn line(&mut self, record: &Record) -> std::io::Result<()> {
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');
-        self.out()?.write_all(&line)
+        self.out().write_all(&line)
     }
 
     fn note_lost(&mut self, count: u64) -> std::io::Result<()> {
         let line = serde_json::json!({"time": clock::now().wall, "event": "audit.lost", "count": count});
-        let out = self.out()?;
+        let out = self.out();
         writeln!(out, "{line}")?;
         out.flush()
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        self.out()?.flush()
+        self.out().flush()
     }
 }
 
@@ -161,21 +172,170 @@ impl LogFile {
         Ok(Self { path, out: BufWriter::new(file), inode, looked: clock::now().tick })
     }
 
-    fn out(&mut self) -> std::io::Result<&mut dyn Write> {
+    /// Opens the file anew where another, or none, has its name. Asked between batches, when nothing is buffered but
+    /// lines that could not be written, and count as lost: they do not keep the writer at a file that takes none.
+    fn look(&mut self) -> std::io::Result<()> {
         let tick = clock::now().tick;
-        if tick.since(self.looked) >= LOOK_EVERY {
-            self.looked = tick;
-            if std::fs::metadata(&self.path).map(|there| there.ino()).ok() != Some(self.inode) {
-                self.out.flush()?;
-                let file = append(&self.path)?;
-                self.inode = file.metadata()?.ino();
-                self.out = BufWriter::new(file);
-            }
+        if tick.since(self.looked) < LOOK_EVERY {
+            return Ok(());
         }
-        Ok(&mut self.out)
+        self.looked = tick;
+        if std::fs::metadata(&self.path).map(|there| there.ino()).ok() != Some(self.inode) {
+            let file = append(&self.path)?;
+            self.inode = file.metadata()?.ino();
+            let _ = std::mem::replace(&mut self.out, BufWriter::new(file)).into_parts();
+        }
+        Ok(())
     }
 }
 
 fn append(path: &PathBuf) -> std::io::Result<File> {
     OpenOptions::new().create(true).append(true).mode(0o640).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{Event, Subject};
+    use gateway_domain::RequestId;
+    use serde_json::Value;
+    use std::path::Path;
+    use uuid::Uuid;
+
+    fn record(n: u128) -> Arc<Record> {
+        let subject = Subject::new(RequestId::new(Uuid::from_u128(n)));
+        Arc::new(Record::new(Event::Connected, None, &subject, None, "admitted".into(), clock::now()))
+    }
+
+    fn to(path: &Path) -> Sink {
+        Sink::File(LogFile::open(path.into()).unwrap())
+    }
+
+    /// Lets the thread's work be done here and now.
+    fn batch(sink: &mut Sink, lost: &AtomicU64, records: impl IntoIterator<Item = u128>) {
+        let (queue, lines) = sync_channel(QUEUE);
+        records.into_iter().for_each(|n| queue.try_send(record(n)).unwrap());
+        drop(queue);
+        run(&lines, sink, lost);
+    }
+
+    fn told(path: &Path) -> Vec<Value> {
+        let text = std::fs::read_to_string(path).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn ids(path: &Path) -> Vec<u128> {
+        let id = |line: &Value| line["requestId"].as_str().unwrap().parse::<Uuid>().unwrap().as_u128();
+        told(path).iter().map(id).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_was_moved_away_is_opened_anew_and_no_line_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, moved) = (folder.path().join("audit.jsonl"), folder.path().join("audit.jsonl.1"));
+        let (mut sink, lost) = (to(&path), AtomicU64::new(0));
+        batch(&mut sink, &lost, [1]);
+        std::fs::rename(&path, &moved).unwrap();
+        batch(&mut sink, &lost, [2]);
+        assert!(!path.exists(), "looked for every few seconds only");
+        tokio::time::advance(LOOK_EVERY).await;
+        batch(&mut sink, &lost, [3, 4]);
+        assert_eq!((ids(&moved), ids(&path)), (vec![1, 2], vec![3, 4]));
+        std::fs::rename(&moved, &path).unwrap();
+        tokio::time::advance(LOOK_EVERY).await;
+        batch(&mut sink, &lost, [5]);
+        assert_eq!((ids(&path), lost.into_inner()), (vec![1, 2, 5], 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lines_go_on_into_the_old_file_while_a_new_one_cannot_be_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let (inner, moved) = (folder.path().join("log"), folder.path().join("moved"));
+        std::fs::create_dir(&inner).unwrap();
+        let (mut sink, lost) = (to(&inner.join("audit.jsonl")), AtomicU64::new(0));
+        std::fs::rename(&inner, &moved).unwrap();
+        tokio::time::advance(LOOK_EVERY).await;
+        batch(&mut sink, &lost, [1]);
+        assert_eq!((ids(&moved.join("audit.jsonl")), lost.into_inner()), (vec![1], 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_disk_loses_lines_counts_them_and_tells_of_them_when_it_has_room_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        std::os::unix::fs::symlink("/dev/full", &path).unwrap();
+        let (mut sink, lost) = (to(&path), AtomicU64::new(0));
+        batch(&mut sink, &lost, [1, 2, 3]);
+        assert_eq!(lost.load(Ordering::Relaxed), 3);
+        // More than is ever buffered.
+        batch(&mut sink, &lost, 4..204);
+        assert_eq!(lost.load(Ordering::Relaxed), 203);
+        std::fs::remove_file(&path).unwrap();
+        tokio::time::advance(LOOK_EVERY).await;
+        batch(&mut sink, &lost, [204]);
+        let lines = told(&path);
+        assert_eq!(lines.len(), 2, "what was counted as lost does not come after all: {lines:?}");
+        assert_eq!(lines[0]["requestId"], Uuid::from_u128(204).to_string());
+        assert_eq!((&lines[1]["event"], &lines[1]["count"]), (&Value::from("audit.lost"), &Value::from(203)));
+        assert!(lines[1]["time"].is_string());
+    }
+
+    #[test]
+    fn a_loss_is_told_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        let (mut sink, lost) = (to(&path), AtomicU64::new(7));
+        batch(&mut sink, &lost, [1]);
+        let (queue, lines) = sync_channel(1);
+        let thread = std::thread::spawn(move || run(&lines, &mut sink, &AtomicU64::new(7)));
+        for n in 2..5 {
+            queue.send(record(n)).unwrap();
+            while told(&path).iter().all(|line| line["requestId"] != Uuid::from_u128(n).to_string()) {
+                std::thread::yield_now();
+            }
+        }
+        drop(queue);
+        thread.join().unwrap();
+        let losses: Vec<_> = told(&path).iter().filter_map(|line| line["count"].as_u64()).collect();
+        assert_eq!(losses, [7, 7], "once by each of the two writers");
+    }
+
+    #[test]
+    fn a_full_queue_loses_the_newest_counts_it_and_makes_nobody_wait() {
+        let (queue, lines) = sync_channel(2);
+        let writer = Writer { queue: Mutex::new(Some(queue)), thread: Mutex::default(), lost: Arc::default() };
+        (0..5).for_each(|n| writer.write(record(n)));
+        assert_eq!(writer.lost(), 3);
+        assert_eq!(lines.try_iter().count(), 2);
+        drop(lines);
+        writer.write(record(9));
+        assert_eq!(writer.lost(), 4, "nor is a writer that is gone waited for");
+        writer.close();
+        writer.write(record(10));
+        assert_eq!(writer.lost(), 4, "after the end nothing is expected");
+    }
+
+    #[test]
+    fn closing_writes_what_is_queued() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let writer = Writer::start(Destination::File(path.clone())).unwrap();
+        (0..1000).for_each(|n| writer.write(record(n)));
+        writer.close();
+        assert_eq!((ids(&path), writer.lost()), ((0..1000).collect(), 0));
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "a stricter mode of the operator's stays");
+        assert!(Writer::start(Destination::File(folder.path().join("no/such/folder"))).is_err());
+    }
+
+    #[test]
+    fn the_standard_error_stream_takes_lines_too() {
+        let writer = Writer::start(Destination::Stderr).unwrap();
+        writer.write(record(1));
+        writer.close();
+        assert_eq!(writer.lost(), 0);
+    }
 }

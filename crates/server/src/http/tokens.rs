@@ -40,7 +40,12 @@ pub(super) async fn issue(site: &Site, call: &Call, body: impl BodyStream) -> An
 pub(super) async fn refresh(site: &Site, call: &Call, body: impl BodyStream) -> Answer {
     let issuing = may_try(site, call)?;
     let RefreshBody { refresh_token } = read(&call.headers, body, site.max_body, None).await?;
-    let issued = issuing.refresh(&Token::new(refresh_token), clock::now()).await?;
+    let issued = issuing.refresh(&Token::new(refresh_token), clock::now()).await.inspect_err(|refusal| {
+        if refusal.code == Code::TokenRevoked {
+            let subject = Subject { user: refusal.user.as_ref(), ..call.subject() };
+            site.house.audit.event_of(Event::TokenReused, refusal, &subject, clock::now());
+        }
+    })?;
     told(site, call, &issued, "for a refresh token".into());
     json(&issued)
 }

@@ -71,9 +71,7 @@ fn key_behind(
             };
             config.bans.iter().position(meant).map(|at| format!("bans[{at}]"))
         }
-        Code::RateLimited if refusal.user.is_some() => Some("limits.handshakes_per_user".into()),
-        Code::RateLimited => Some("limits.handshakes_per_ip".into()),
-        Code::NodeFull => Some("limits.connections".into()),
+        // What counts (rates, seats) is counted by a running gateway alone, and the rest no line can change.
         _ => None,
     }
 }

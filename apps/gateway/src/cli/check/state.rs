@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use anyhow::{Error, anyhow};
 use uuid::Uuid;
 
 /// A state file, as it was a moment ago.
@@ -40,6 +41,17 @@ impl Copy {
         match self {
             Self::Read { folder, .. } => Some(folder.join("state.jsonl")),
             Self::None | Self::Fresh(_) | Self::Unread(..) => None,
+        }
+    }
+
+    /// A fault in the copy is one of the original.
+    pub(super) fn by_its_own_name(&self, fault: &Error) -> Error {
+        let told = format!("{fault:#}");
+        match (self, self.file()) {
+            (Self::Read { original, .. }, Some(file)) => {
+                anyhow!(told.replace(&file.display().to_string(), &original.display().to_string()))
+            }
+            _ => anyhow!(told),
         }
     }
 }
@@ -81,5 +93,37 @@ impl fmt::Display for Copy {
             }
             Self::Read { original, .. } => write!(f, "a copy of {}, as it is now", original.display()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_private_and_gone_when_it_was_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let original = folder.path().join("state.jsonl");
+        assert!(Copy::of(Some(&original)).to_string().ends_with("is not there yet"));
+        fs::write(&original, "{}\n").unwrap();
+        let copy = Copy::of(Some(&original));
+        let file = copy.file().unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "{}\n");
+        use std::os::unix::fs::PermissionsExt;
+        let folder = file.parent().unwrap();
+        assert_eq!(fs::metadata(folder).unwrap().permissions().mode() & 0o777, 0o700);
+        let told = copy.by_its_own_name(&anyhow!("{} is damaged", file.display())).to_string();
+        assert_eq!(told, format!("{} is damaged", original.display()));
+        drop(copy);
+        assert!(!folder.exists());
+    }
+
+    #[test]
+    fn what_cannot_be_copied_leaves_nothing_behind_and_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let copy = Copy::of(Some(folder.path()));
+        assert!(copy.file().is_none() && copy.to_string().contains("cannot be read"), "{copy}");
+        assert_eq!(copy.by_its_own_name(&anyhow!("a fault")).to_string(), "a fault");
+        assert!(Copy::of(None).to_string().starts_with("no state.file"));
     }
 }

@@ -5,7 +5,7 @@ use gateway_domain::Code;
 use gateway_server::gate::Check;
 use serde::Deserialize;
 
-use super::{
+use crate::cli::{
     advice::remedy,
     corridor::{self, Outcome},
     page::Page,

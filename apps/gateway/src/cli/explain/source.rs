@@ -108,7 +108,7 @@ fn told(body: &[u8]) -> String {
     let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |name: &str| body.pointer(name).and_then(serde_json::Value::as_str);
     match (text("/error/code"), text("/error/message")) {
-        (Some(code), Some(message)) => super::page::printable(&format!("{code}: {message}")).into_owned(),
+        (Some(code), Some(message)) => crate::cli::page::printable(&format!("{code}: {message}")).into_owned(),
         _ => "and said nothing that a gateway says".to_owned(),
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::given;
-use crate::cli::{Failure, explain::page};
+use crate::cli::{Failure, page};
 
 const WARNING: &str =
     "NOT VERIFIED: anybody can write such a token. Whether a gateway believes it: gateway token check";

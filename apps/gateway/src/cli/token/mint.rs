@@ -7,7 +7,7 @@ use gateway_domain::{AgentId, PlanName, Role, UserId, name::Permission};
 use gateway_server::clock;
 
 use crate::{
-    cli::{Environment, Failure, Where, config::demanded, explain::page},
+    cli::{Environment, Failure, Where, config::demanded, page},
     compose,
     config::{
         Auth, Config, Key, Secrets,

@@ -1,0 +1,11 @@
+//! The command line from outside: the program itself, in a folder of its own, with its exit codes and its words.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what the tests share is test code too")]
+
+mod configuration;
+mod connecting;
+mod explaining;
+mod judging;
+mod keys;
+mod support;
+mod tokens;
