@@ -202,12 +202,19 @@ fn plans(config: &Config) -> Result<Plans> {
 }
 
 fn issuing(config: &Config, secrets: &Secrets, ledger: &Arc<Ledger>) -> Result<Option<Issuing>> {
-    let Some(issuer) = &config.auth.issuer else { return Ok(None) };
-    let (key, issued_as) = signing_key(&config.auth, secrets, Some(issuer.key.as_str()))?;
-    let signer = self::issuer(&config.auth, key, issued_as)?;
+    let (Some(issuer), Some(signer)) = (&config.auth.issuer, own_issuer(&config.auth, secrets)?) else {
+        return Ok(None);
+    };
     let own = config.auth.keys.iter().find(|key| key.kid.as_ref().is_some_and(|kid| *kid == issuer.key));
     let user_prefix = own.and_then(|key| key.user_prefix.as_ref()).map(|prefix| Arc::from(prefix.as_str()));
     Ok(Some(Issuing::new(signer, issuer.access_ttl.get(), user_prefix, Arc::clone(ledger))))
+}
+
+/// Who signs here, where this gateway issues anything.
+pub fn own_issuer(auth: &config::Auth, secrets: &Secrets) -> Result<Option<Issuer>> {
+    let Some(own) = &auth.issuer else { return Ok(None) };
+    let (key, issued_as) = signing_key(auth, secrets, Some(own.key.as_str()))?;
+    issuer(auth, key, issued_as).map(Some)
 }
 
 /// Who signs with that key, in the form that the authenticator of this configuration takes.

@@ -59,4 +59,12 @@ mod tests {
         let instant = instant(reading.tick);
         assert!(instant.elapsed() < Duration::from_secs(1));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_was_paused_before_the_first_reading_is_not_behind_the_origin() {
+        let before = now();
+        assert!(before.tick.since_origin() > Duration::from_secs(3000), "{before:?}");
+        tokio::time::advance(Duration::from_millis(7)).await;
+        assert_eq!(now().tick.since(before.tick), Duration::from_millis(7));
+    }
 }

@@ -73,7 +73,8 @@ where
     seat.end(ending);
     drop(seat);
     if let Some(frame) = frame {
-        connection.socket.close(frame, CLOSE_PATIENCE).await;
+        // Boxed, since the task would otherwise keep room for it all its life.
+        Box::pin(connection.socket.close(frame, CLOSE_PATIENCE)).await;
     }
 }
 
@@ -217,5 +218,27 @@ fn ending_of(fault: SocketFault) -> Ending {
     match fault.refusal() {
         Some(refusal) => Ending::Ours(refusal),
         None => Ending::Lost(fault.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway_transport::Wire;
+
+    /// How much a task that runs this function holds.
+    fn future_size<A, B, C, D, F: Future>(_: fn(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Every connection costs this much for as long as it lives, so growth is to be a decision: what is rare (a
+    /// refresh, an early close) belongs into a box.
+    #[test]
+    fn an_idle_connection_stays_small() {
+        let served = future_size(serve::<Wire>);
+        let (known, session) = (size_of::<Occupant>(), size_of::<Session>());
+        assert!(served <= 1_856, "the task of a connection takes {served} bytes");
+        assert!(known <= 384, "what the house knows of a connection takes {known} bytes");
+        assert!(session <= 104, "the clocks of a connection take {session} bytes");
     }
 }

@@ -68,15 +68,14 @@ impl Gateway {
         shutdown.cancelled().await;
         let told = self.house.hub.drain();
         tracing::info!(connections = told, "draining");
-        stop_listening.cancel();
         self.tasks.close();
-        let drained = tokio::time::timeout(self.drain, async {
-            while listeners.join_next().await.is_some() {}
-            self.tasks.wait().await;
-        });
-        if drained.await.is_err() {
+        // The listeners stay open as long as anybody is here: readiness says no, and newcomers read why.
+        if tokio::time::timeout(self.drain, self.tasks.wait()).await.is_err() {
             tracing::warn!(connections = self.house.hub.counts().connections, "some connections did not end in time");
         }
+        stop_listening.cancel();
+        // Each of them has a grace of its own for the requests in flight.
+        while listeners.join_next().await.is_some() {}
         self.house.audit.close();
     }
 }

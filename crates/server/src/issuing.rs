@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use gateway_auth::{Grant, Issuer};
 use gateway_domain::{Code, Now, PlanName, Refusal, Token, UserId};
+use parking_lot::RwLock;
 use serde::Serialize;
 
 use crate::ledger::{Ledger, banned_user};
@@ -12,7 +13,7 @@ use crate::ledger::{Ledger, banned_user};
 /// Who signs, and where refresh tokens are kept.
 #[derive(Debug)]
 pub struct Issuing {
-    issuer: Issuer,
+    issuer: RwLock<Issuer>,
     access_ttl: Duration,
     user_prefix: Option<Arc<str>>,
     ledger: Arc<Ledger>,
@@ -45,7 +46,7 @@ impl Issuing {
     /// A room with that signer. `user_prefix` is what the authenticator puts before the users of its key: everywhere
     /// but in the tokens themselves a user has it.
     pub const fn new(issuer: Issuer, access_ttl: Duration, user_prefix: Option<Arc<str>>, ledger: Arc<Ledger>) -> Self {
-        Self { issuer, access_ttl, user_prefix, ledger }
+        Self { issuer: RwLock::new(issuer), access_ttl, user_prefix, ledger }
     }
 
     /// Tokens for whoever was granted something.
@@ -72,6 +73,11 @@ impl Issuing {
         self.signed(rotated.grant, rotated.token, now)
     }
 
+    /// Signs with another key from now on.
+    pub fn replace(&self, issuer: Issuer) {
+        *self.issuer.write() = issuer;
+    }
+
     /// Whose refresh token it is, if it is one.
     pub fn owner(&self, presented: &Token, now: Now) -> Option<UserId> {
         self.ledger.owner(presented, now)
@@ -84,7 +90,7 @@ impl Issuing {
         if let Some(bare) = grant.user.as_str().strip_prefix(prefix) {
             grant.user = UserId::parse(bare).map_err(|fault| failed(format!("the user {fault}")))?;
         }
-        let minted = self.issuer.mint(&grant, now).map_err(|fault| failed(fault.to_string()))?;
+        let minted = self.issuer.read().mint(&grant, now).map_err(|fault| failed(fault.to_string()))?;
         Ok(Issued {
             access_token: minted.token,
             refresh_token,

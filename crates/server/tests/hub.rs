@@ -189,7 +189,7 @@ async fn a_task_that_panics_gives_its_seat_back_and_the_audit_knows() {
     assert!(broken.await.unwrap_err().is_panic());
     assert_eq!(place.hub.counts(), EMPTY);
     assert_eq!(place.goodbyes()[0].reason, "its task ended without a word");
-    assert!(place.metrics.render((0, 0)).contains("gateway_connections{endpoint=\"/ws\"} 0"));
+    assert!(place.metrics.render((0, 0), &[]).contains("gateway_connections{endpoint=\"/ws\"} 0"));
 
     // So does one that is dropped, before it sat down and after.
     let (seat, _) = place.guest("ann", &plan);
@@ -333,8 +333,10 @@ fn every_way_to_end_is_written_down_and_counted() {
             "lost: reset"
         ]
     );
-    assert!(goodbyes.iter().all(|record| record.connection_id.is_some() && record.user_agent.as_deref() == Some("a test")));
-    let text = place.metrics.render((0, 0));
+    assert!(
+        goodbyes.iter().all(|record| record.connection_id.is_some() && record.user_agent.as_deref() == Some("a test"))
+    );
+    let text = place.metrics.render((0, 0), &[]);
     for line in [
         "gateway_connections{endpoint=\"/ws\"} 0",
         "gateway_connections_admitted_total{endpoint=\"/ws\"} 5",
@@ -357,7 +359,10 @@ async fn the_first_reason_to_go_holds_and_an_order_waits_for_who_is_busy() {
     let met = place.hub.end_where(|here| here.user().as_str() == "ann", &Refusal::plain(Code::Banned));
     assert_eq!(met, 1);
     assert_eq!(place.hub.drain(), 2);
-    assert_eq!((told(&ann).await, told(&ann).await, told(&bob).await), (Some(Code::Banned), None, Some(Code::Draining)));
+    assert_eq!(
+        (told(&ann).await, told(&ann).await, told(&bob).await),
+        (Some(Code::Banned), None, Some(Code::Draining))
+    );
 }
 
 #[test]

@@ -92,8 +92,8 @@ async fn serve(loaded: Loaded, secrets: Secrets, environment: Environment, mode:
     let reason = format!("listening on {}", addresses.join(" and "));
     let start = Subject::new(RequestId::new(uuid::Uuid::new_v4()));
     gateway.house.audit.event(Event::Gateway, &start, reason, clock::now());
-    let ring = std::sync::Arc::clone(gateway.house.gate.authenticator.keys());
-    let watching = tokio::spawn(watch::keys(loaded, environment, ring));
+    let house = std::sync::Arc::clone(&gateway.house);
+    let watching = tokio::spawn(watch::keys(loaded, environment, house));
     let shutdown = CancellationToken::new();
     tokio::spawn(stop_on_signal(shutdown.clone()));
     gateway.run(shutdown).await;

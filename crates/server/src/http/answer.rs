@@ -69,7 +69,8 @@ pub(super) async fn read<T: DeserializeOwned>(
     {
         return Ok(empty);
     }
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    // A body without a word of what it is can only be JSON: nothing else is taken.
+    let kind = headers.get(header::CONTENT_TYPE).map_or("application/json", |value| value.to_str().unwrap_or_default());
     let kind = kind.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/json") {
         return Err(Refusal::new(Code::UnsupportedData, "send the body as application/json").into());

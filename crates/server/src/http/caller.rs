@@ -56,7 +56,7 @@ impl Site {
         let (token, _) = sources.find(&Query::default(), &call.headers)?.ok_or_else(|| {
             Refusal::new(
                 Code::AuthRequired,
-                "send a token as Bearer in the header Authorization, or an API key as X-API-Key",
+                "send a bearer token in the header Authorization, or an API key in X-API-Key",
             )
         })?;
         let principal = self.house.gate.authenticator.verify_patiently(&token, now).await?;

@@ -52,8 +52,11 @@ pub(super) async fn open(site: &Arc<Site>, call: &mut Call, endpoint: Arc<Endpoi
         Err(refusal) => {
             site.punish(call, &refusal).await;
             match endpoint.reject_with {
-                RejectWith::Http => Err(refusal.into()),
-                RejectWith::CloseCode => Ok(site.turn_away(call, &upgrade, on_upgrade, &refusal)),
+                // What the table gives no close code is a fault of the request, and no browser makes it.
+                RejectWith::CloseCode if refusal.code.close_code().is_some() => {
+                    Ok(site.turn_away(call, &upgrade, on_upgrade, &refusal))
+                }
+                RejectWith::CloseCode | RejectWith::Http => Err(refusal.into()),
             }
         }
     }

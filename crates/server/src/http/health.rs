@@ -1,5 +1,6 @@
 //! Whether the gateway lives, whether it takes newcomers, and what it counts.
 
+use gateway_transport::has_forwarding_headers;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 use warp::reply::Response;
@@ -33,7 +34,9 @@ pub(super) fn ready(site: &Site) -> Answer {
 
 /// The counters: for this machine, or with a token.
 pub(super) async fn metrics(site: &Site, call: &Call) -> Answer {
-    let here = call.address.as_ip().is_none_or(|ip| ip.to_canonical().is_loopback());
+    let local = call.address.as_ip().is_none_or(|ip| ip.to_canonical().is_loopback());
+    // A proxy on this machine speaks for others, whatever address it has.
+    let here = local && !has_forwarding_headers(&call.headers);
     if !here {
         site.caller(call, Need::Service).await?;
     }

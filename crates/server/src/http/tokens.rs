@@ -41,7 +41,7 @@ pub(super) async fn refresh(site: &Site, call: &Call, body: impl BodyStream) -> 
     let issuing = may_try(site, call)?;
     let RefreshBody { refresh_token } = read(&call.headers, body, site.max_body, None).await?;
     let issued = issuing.refresh(&Token::new(refresh_token), clock::now()).await.inspect_err(|refusal| {
-        if refusal.code == Code::TokenRevoked {
+        if refusal.code == Code::TokenRevoked && refusal.user.is_some() {
             let subject = Subject { user: refusal.user.as_ref(), ..call.subject() };
             site.house.audit.event_of(Event::TokenReused, refusal, &subject, clock::now());
         }

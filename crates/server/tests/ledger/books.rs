@@ -14,6 +14,9 @@ use gateway_server::{
     ledger::{JournalFault, Ledger},
 };
 
+/// Ids of tokens that some tests revoke.
+pub(crate) const JTIS: [&str; 2] = ["t1", "t2"];
+
 pub(crate) const AN_HOUR: Duration = Duration::from_secs(3600);
 
 /// A folder with a state file in it, gone with the value.

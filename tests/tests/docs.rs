@@ -1,0 +1,67 @@
+//! The pages keep their word. Every block of a page that looks as if it could run is run, in the order of the page and
+//! in one folder of its own, or says in its fence why not (`not-run: why`); the tables that clients and operators
+//! rely on are those of the program; the client programs on the pages do what the pages say of them; every link leads somewhere.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a page that cannot be played says so by panicking"
+)]
+
+#[path = "docs/clients.rs"]
+mod clients;
+#[path = "docs/page.rs"]
+mod page;
+#[path = "docs/rust_client.rs"]
+#[allow(unreachable_pub, reason = "a page shows it as a module of somebody else's program")]
+mod rust_client;
+#[path = "docs/stage.rs"]
+mod stage;
+#[path = "docs/tables.rs"]
+mod tables;
+
+use page::Page;
+use stage::Stage;
+
+/// Plays a page from its first block to its last.
+fn play(path: &str) {
+    let page = Page::read(path);
+    let mut stage = Stage::new();
+    for block in &page.blocks {
+        if let Err(fault) = stage.perform(block) {
+            panic!("{path}, the block at line {}: {fault}", block.line);
+        }
+    }
+}
+
+macro_rules! pages {
+    ($($name:ident $path:literal,)*) => {
+        $(#[test]
+        fn $name() {
+            play($path);
+        })*
+
+        #[test]
+        fn every_page_is_played() {
+            let listed = [$($path),*];
+            for path in page::all() {
+                assert!(listed.contains(&path.as_str()), "{path} is a page that nobody plays: list it here");
+            }
+        }
+    };
+}
+
+pages! {
+    the_readme_does_what_it_says "README.md",
+    the_architecture_page_does_what_it_says "docs/architecture.md",
+    the_authentication_page_does_what_it_says "docs/authentication.md",
+    the_configuration_page_does_what_it_says "docs/configuration.md",
+    the_dependencies_page_does_what_it_says "docs/dependencies.md",
+    the_operations_page_does_what_it_says "docs/operations.md",
+    the_out_of_scope_page_does_what_it_says "docs/out-of-scope.md",
+    the_performance_page_does_what_it_says "docs/performance.md",
+    the_protocol_page_does_what_it_says "docs/protocol.md",
+    the_security_page_does_what_it_says "docs/security.md",
+    the_troubleshooting_page_does_what_it_says "docs/troubleshooting.md",
+}
