@@ -60,6 +60,7 @@ struct Call {
     info: ConnectionInfo,
     on_upgrade: Option<OnUpgrade>,
     address: ClientAddress,
+    is_at_a_door: bool,
 }
 
 /// The routes of a site: one for all, since what is there is data (the endpoints of the configuration).
@@ -94,6 +95,7 @@ pub fn routes(site: Arc<Site>) -> BoxedFilter<(Response,)> {
                     info,
                     on_upgrade,
                     address: ClientAddress::Local,
+                    is_at_a_door: site.house.endpoints.at(path.as_str()).is_some(),
                 };
                 async move { respond(site, call, body).await }
             },
@@ -156,6 +158,7 @@ impl Call {
         Subject {
             address: Some(&self.address),
             endpoint: Some(&self.path),
+            elsewhere: !self.is_at_a_door,
             user_agent: self.user_agent(),
             ..Subject::new(self.request_id)
         }

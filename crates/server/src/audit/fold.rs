@@ -118,7 +118,7 @@ impl Kind {
             detail: refusal.detail,
             address,
             user: subject.user.or(refusal.user.as_ref()).cloned(),
-            endpoint: subject.endpoint.map(Into::into),
+            endpoint: subject.endpoint.filter(|_| !subject.elsewhere).map(Into::into),
         }
     }
 }
@@ -193,6 +193,24 @@ mod tests {
         counts.sort_unstable();
         assert_eq!(counts, [95, 95, 95, 95, 95, 95, 195]);
         assert!(folds.end_all().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_over_paths_of_ones_own_making_is_one_flood() {
+        let (mut folds, now, knock) = (Folds::default(), clock::now(), knock("203.0.113.9"));
+        for n in 0..1_000u128 {
+            let path = format!("/{n}");
+            let subject = Subject {
+                address: Some(&knock.address),
+                endpoint: Some(&path),
+                elsewhere: true,
+                ..Subject::new(RequestId::new(Uuid::from_u128(n)))
+            };
+            folds.take_in(&knock.refusal, &subject, now, |refusal| {
+                Record::new(Event::Refused, Some(refusal), &subject, None, refusal.reason().into(), now)
+            });
+        }
+        assert_eq!(folds.end_all().iter().map(|record| record.count).collect::<Vec<_>>(), [Some(995)]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -87,6 +87,8 @@ pub struct Subject<'a> {
     pub address: Option<&'a ClientAddress>,
     /// The door; a path without its query.
     pub endpoint: Option<&'a str>,
+    /// Whether that is a path of the client's own making, so that a flood over many of them is one flood.
+    pub elsewhere: bool,
     /// What the client calls itself.
     pub user_agent: Option<&'a str>,
     /// The connection, where there is one.
@@ -96,7 +98,15 @@ pub struct Subject<'a> {
 impl Subject<'_> {
     /// A subject of which only the id is known.
     pub const fn new(request_id: RequestId) -> Self {
-        Self { request_id, user: None, address: None, endpoint: None, user_agent: None, connection: None }
+        Self {
+            request_id,
+            user: None,
+            address: None,
+            endpoint: None,
+            elsewhere: false,
+            user_agent: None,
+            connection: None,
+        }
     }
 }
 

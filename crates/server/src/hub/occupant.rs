@@ -162,6 +162,7 @@ impl Occupant {
             user: Some(&self.user),
             address: Some(&self.address),
             endpoint: Some(&self.endpoint.path),
+            elsewhere: false,
             user_agent: self.user_agent.as_deref(),
             connection: Some(self.id),
         }
