@@ -120,12 +120,17 @@ pub fn gateway(loaded: &Loaded, secrets: &Secrets, house: House) -> Result<Gatew
     let tasks = TaskTracker::new();
     let counters = Arc::new(Counters::default());
     let addresses = Arc::new(address_law(server));
+    // Operators and scrapers come directly, not through the balancer of the clients.
+    let of_operators = match addresses.rule() {
+        AddressRule::ProxyProtocol => Arc::new(AddressLaw::new(AddressRule::Peer, addresses.trusted().to_vec(), false)),
+        AddressRule::Peer | AddressRule::XForwardedFor | AddressRule::Forwarded => Arc::clone(&addresses),
+    };
     let api_origins: Vec<String> = http.origins.iter().map(ToString::to_string).collect();
     let api_origins = OriginLaw::parse(&api_origins)?;
-    let site = |doors, api| {
+    let site = |addresses: &Arc<AddressLaw>, doors, api| {
         Arc::new(Site {
             house: Arc::clone(&house),
-            addresses: Arc::clone(&addresses),
+            addresses: Arc::clone(addresses),
             api_origins: api_origins.clone(),
             doors,
             api,
@@ -149,9 +154,9 @@ pub fn gateway(loaded: &Loaded, secrets: &Secrets, house: House) -> Result<Gatew
         let listener = Listener::bind(&listen_addr(address))?;
         Ok(Opening { listener, limits: bounds.clone(), tls: tls.clone(), site })
     };
-    let mut openings = vec![open(&server.listen, site(true, admin.listen.is_none()))?];
+    let mut openings = vec![open(&server.listen, site(&addresses, true, admin.listen.is_none()))?];
     if let Some(address) = &admin.listen {
-        openings.push(open(address, site(false, true))?);
+        openings.push(open(address, site(&of_operators, false, true))?);
     }
     Ok(Gateway { house: Arc::clone(&house), openings, tasks, counters, drain: server.drain_timeout.get() })
 }

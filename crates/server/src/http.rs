@@ -1,4 +1,4 @@
-//! HTTP, as warp hands it over: every call becomes a [`Call`], every answer a response. Two sites share one house:
+//! HTTP, as warp hands it over: every call becomes a `Call`, every answer a response. Two sites share one house:
 //! the main one has the doors, the API is there, too, or on a listener of its own.
 
 mod answer;

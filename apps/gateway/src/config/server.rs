@@ -77,7 +77,8 @@ pub struct Tls {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Admin {
-    /// Where the API and the metrics are; absent: on `server.listen`, beside the endpoints.
+    /// Where the API and the metrics are; absent: on `server.listen`, beside the endpoints. It expects no PROXY header,
+    /// even where `server.client_address` is `proxy-protocol`.
     pub listen: Option<ListenAddress>,
 }
 

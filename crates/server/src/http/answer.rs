@@ -1,6 +1,6 @@
 //! Answers, and the reading of bodies that have an end.
 
-use std::pin::pin;
+use std::{pin::pin, time::Duration};
 
 use futures_util::{Stream, StreamExt};
 use gateway_domain::{Code, Refusal};
@@ -9,6 +9,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use warp::{Buf, reply::Response};
 
 use crate::refusal::Fault;
+
+/// How long a body may take to come.
+const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a call comes to.
 pub(super) type Answer = Result<Response, Faulty>;
@@ -63,7 +66,7 @@ pub(super) async fn read<T: DeserializeOwned>(
     most: usize,
     empty: Option<T>,
 ) -> Result<T, Faulty> {
-    let bytes = collect(body, most).await?;
+    let bytes = tokio::time::timeout(BODY_PATIENCE, collect(body, most)).await.map_err(|_| too_slow())??;
     if bytes.is_empty()
         && let Some(empty) = empty
     {
@@ -83,6 +86,10 @@ pub(super) async fn read<T: DeserializeOwned>(
         }],
         allow: None,
     })
+}
+
+fn too_slow() -> Refusal {
+    Refusal::new(Code::InvalidRequest, format!("the body took more than {} s to come", BODY_PATIENCE.as_secs()))
 }
 
 async fn collect(body: impl BodyStream, most: usize) -> Result<Vec<u8>, Refusal> {

@@ -18,7 +18,7 @@ use crate::{
     endpoint::{Endpoint, RejectWith},
     gate::{Admitted, Handshake},
     hub::{Arrival, Occupant},
-    ledger::banned,
+    ledger::{LedgerFault, banned},
 };
 
 /// The subprotocol that is ever selected.
@@ -118,12 +118,18 @@ impl Site {
         let frame = CloseFrame::of(refusal, Some(request_id));
         let ticket = call.info.ticket.clone();
         self.tasks.spawn(async move {
-            if let Ok(Ok((wire, leftover))) = tokio::time::timeout(UPGRADE_PATIENCE, upgraded(on_upgrade)).await {
-                let limits = SocketLimits { max_message: 1024, ..SocketLimits::default() };
-                Socket::server(wire, leftover, limits).close(frame, connection::CLOSE_PATIENCE).await;
+            let goodbye = async {
+                if let Ok(Ok((wire, leftover))) = tokio::time::timeout(UPGRADE_PATIENCE, upgraded(on_upgrade)).await {
+                    let limits = SocketLimits { max_message: 1024, ..SocketLimits::default() };
+                    Socket::server(wire, leftover, limits).close(frame, connection::CLOSE_PATIENCE).await;
+                }
+            };
+            // Whoever is turned away counts as a stranger to the end, and makes room like any other.
+            tokio::select! {
+                biased;
+                () = ticket.evicted() => {}
+                () = goodbye => {}
             }
-            // Whoever is turned away counts as a stranger to the end.
-            drop(ticket);
         });
         switching(upgrade)
     }
@@ -140,13 +146,15 @@ impl Site {
             let reason = format!("{} refused handshakes within {} s", law.violations, law.within.as_secs());
             let ban =
                 Ban { subject: Banned::Network(network), until: Some(now.wall + law.duration), reason: Some(reason) };
-            let told = ban.clone();
-            let laid = self.house.ledger.ban(ban).await;
-            let matches = self.house.hub.end_where(|here| meets(&told.subject, here), &banned(&told));
+            let laid = self.house.ledger.ban(ban.clone()).await;
+            if let Err(fault @ LedgerFault::TooManyBans(_)) = &laid {
+                tracing::warn!(%fault, "an address that overdid it could not be banned");
+                return;
+            }
+            let matches = self.house.hub.end_where(|here| meets(&ban.subject, here), &banned(&ban));
             let note = laid.err().map_or_else(String::new, |fault| format!(" ({fault})"));
-            let about = call.subject();
-            let reason = format!("{} by itself, {matches} connections ended{note}", told.subject);
-            self.house.audit.event(Event::BanLaid, &about, reason, now);
+            let reason = format!("{} by itself, {matches} connections ended{note}", ban.subject);
+            self.house.audit.event(Event::BanLaid, &call.subject(), reason, now);
         }
     }
 
