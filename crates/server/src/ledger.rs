@@ -18,7 +18,7 @@ use gateway_domain::{
     revocation::{Revocation, Revocations, RevokedSubject, TooManyRevocations},
 };
 use gateway_transport::address::ClientAddress;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
 pub use journal::JournalFault;
@@ -53,6 +53,8 @@ pub enum LedgerFault {
 pub struct Ledger {
     books: Arc<Books>,
     journal: Option<Journal>,
+    /// Held while families change and the change is queued, so that the file has their changes in their order.
+    families_in_order: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -93,7 +95,7 @@ impl Ledger {
                 Some(journal)
             }
         };
-        Ok(Self { books, journal })
+        Ok(Self { books, journal, families_in_order: Mutex::new(()) })
     }
 
     /// Whether the books survive a restart.
@@ -158,6 +160,7 @@ impl Ledger {
         let pending = {
             let mut revocations = self.books.revocations.write();
             revocations.put(revocation.clone())?;
+            let _in_order = self.families_in_order.lock();
             let ended = match &revocation.subject {
                 RevokedSubject::User { user, .. } => self.books.families.end_of_user(user),
                 RevokedSubject::Token { .. } => Vec::new(),
@@ -169,24 +172,33 @@ impl Ledger {
 
     /// Begins a refresh family.
     pub async fn begin_family(&self, grant: Grant, now: Now) -> Result<Token, Refusal> {
-        let (token, events) = self.books.families.begin(grant, now)?;
-        self.write(events.into_iter().map(Entry::Family)).written().await.map_err(|fault| not_kept(&fault))?;
+        let (token, pending) = {
+            let _in_order = self.families_in_order.lock();
+            let (token, events) = self.books.families.begin(grant, now)?;
+            (token, self.write(events.into_iter().map(Entry::Family)))
+        };
+        pending.written().await.map_err(|fault| not_kept(&fault))?;
         Ok(token)
     }
 
-    /// Rotates a refresh token.
+    /// Rotates a refresh token. The old one is spent by now, so the new one is handed out even where the disk refuses
+    /// the change: after a restart it would be unknown, which sends its holder to log in.
     pub async fn rotate(&self, presented: &Token, now: Now) -> Result<Rotated, Refusal> {
-        let (outcome, events) = match self.books.families.rotate(presented, now) {
-            Ok(mut rotated) => {
-                let events = std::mem::take(&mut rotated.events);
-                (Ok(rotated), events)
-            }
-            Err(refused) => (Err(*refused.refusal), refused.events),
+        let (outcome, pending) = {
+            let _in_order = self.families_in_order.lock();
+            let (outcome, events) = match self.books.families.rotate(presented, now) {
+                Ok(mut rotated) => {
+                    let events = std::mem::take(&mut rotated.events);
+                    (Ok(rotated), events)
+                }
+                Err(refused) => (Err(*refused.refusal), refused.events),
+            };
+            (outcome, self.write(events.into_iter().map(Entry::Family)))
         };
-        let written = self.write(events.into_iter().map(Entry::Family)).written().await;
-        let rotated = outcome?;
-        written.map_err(|fault| not_kept(&fault))?;
-        Ok(rotated)
+        if let Err(fault) = pending.written().await {
+            tracing::error!(%fault, "a refresh was not written down and will not survive a restart");
+        }
+        outcome
     }
 
     /// Whose refresh token it is, if it is one.

@@ -193,7 +193,7 @@ async fn a_long_file_is_rewritten_at_the_next_change_over_what_a_crash_left_besi
     let line = shelf.read();
     shelf.write(&line.repeat(12_000));
     // A rewriting that was cut off: longer than what is to come, and broken.
-    let beside = shelf.file.with_extension("rewrite");
+    let beside = std::path::PathBuf::from(format!("{}.rewrite", shelf.file.display()));
     std::fs::write(&beside, "{\"ban\"".repeat(1_000)).unwrap();
     let ledger = shelf.open().unwrap();
     assert_eq!(ledger.bans(clock::now()).len(), 1);

@@ -161,7 +161,7 @@ impl Fetch<'_> {
             (None, Some(variable)) => {
                 let line = format!("api_keys[{at}].key_env");
                 let secret = self.variable(variable, &line)?;
-                self.long_enough(secret, &line).map(ApiKeyMaterial::Key)
+                self.long_enough(secret, &line, "gateway keys generate --api-key").map(ApiKeyMaterial::Key)
             }
             // None or both is a fault of sense.
             (None, None) | (Some(_), Some(_)) => None,
@@ -174,13 +174,13 @@ impl Fetch<'_> {
             self.fault(line, what.into(), "Use `public_key_file` with an algorithm of key pairs, such as \"ES256\"");
             return None;
         }
-        self.long_enough(secret, line)
+        self.long_enough(secret, line, "gateway keys generate --algorithm HS256")
     }
 
-    fn long_enough(&mut self, secret: Box<[u8]>, line: &str) -> Option<Secret> {
+    fn long_enough(&mut self, secret: Box<[u8]>, line: &str, maker: &str) -> Option<Secret> {
         if secret.len() < LEAST {
             let what = format!("the secret has {} bytes, and {LEAST} are the least", secret.len());
-            self.fault(line, what, "Create one with: gateway keys generate --algorithm HS256");
+            self.fault(line, what, &format!("Create one with: {maker}"));
             return None;
         }
         Some(Secret(secret))

@@ -228,7 +228,9 @@ impl Scribe {
     }
 
     fn rewrite(&mut self, entries: &[Entry]) -> std::io::Result<()> {
-        let beside = self.path.with_extension("rewrite");
+        let mut beside = self.path.clone().into_os_string();
+        beside.push(".rewrite");
+        let beside = PathBuf::from(beside);
         let mut file = open_private(&beside)?;
         file.set_len(0)?;
         let mut text = Vec::new();
