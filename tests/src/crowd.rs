@@ -59,6 +59,17 @@ impl Sitting {
     }
 }
 
+/// Waits until the gateway has so many connections, and sees that it stays so. An answer is on its way before its
+/// connection has sat down.
+pub async fn settles_at(gateway: &TestGateway, count: u64) {
+    crate::eventually(10, &format!("{count} connections"), async || {
+        (gateway.connections().await == count).then_some(())
+    })
+    .await;
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    assert_eq!(gateway.connections().await, count);
+}
+
 /// One of this machine's sixteen million addresses, all of them loopback.
 pub fn address(number: u16) -> IpAddr {
     let [high, low] = number.to_be_bytes();

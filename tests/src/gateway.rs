@@ -189,6 +189,12 @@ impl TestGateway {
         (ended, self.written())
     }
 
+    /// Waits for the end of one that was told to stop: whether it ended well, and what it wrote.
+    pub fn stop_already_told(mut self) -> (bool, String) {
+        let ended = self.wait(Duration::from_secs(40));
+        (ended, self.written())
+    }
+
     /// Takes it away as a crash would; its folder stays.
     pub fn crash(mut self) -> Arc<TempDir> {
         self.child.kill().unwrap();

@@ -13,7 +13,7 @@ use std::{
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     task::JoinHandle,
 };
 
@@ -38,6 +38,8 @@ pub struct KeyServer {
     address: SocketAddr,
     shared: Arc<Shared>,
     serving: Option<JoinHandle<()>>,
+    /// Holds the address of a server that does not run yet.
+    reserved: Option<TcpSocket>,
 }
 
 #[derive(Debug)]
@@ -49,18 +51,17 @@ struct Shared {
 impl KeyServer {
     /// A server on a free port.
     pub async fn start(answer: Answer) -> Self {
-        let shared = Arc::new(Shared { answer: Mutex::new(answer), asked: AtomicUsize::new(0) });
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let serving = Some(serve(listener, &shared));
-        Self { address, shared, serving }
+        let mut server = Self::absent();
+        server.return_with(answer).await;
+        server
     }
 
     /// A server that has an address, and does not run yet.
-    pub async fn absent() -> Self {
-        let mut server = Self::start(Answer::Status(503)).await;
-        server.stop().await;
-        server
+    pub fn absent() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let shared = Shared { answer: Mutex::new(Answer::Status(503)), asked: AtomicUsize::new(0) };
+        Self { address: socket.local_addr().unwrap(), shared: Arc::new(shared), serving: None, reserved: Some(socket) }
     }
 
     /// Where its set is.
@@ -86,11 +87,14 @@ impl KeyServer {
         }
     }
 
-    /// Comes back to the same address.
+    /// Comes, or comes back, to its address.
     pub async fn return_with(&mut self, answer: Answer) {
         self.stop().await;
         self.answers(answer);
-        let listener = TcpListener::bind(self.address).await.expect("its old address");
+        let listener = match self.reserved.take() {
+            Some(socket) => socket.listen(1024).unwrap(),
+            None => TcpListener::bind(self.address).await.expect("its old address"),
+        };
         self.serving = Some(serve(listener, &self.shared));
     }
 }

@@ -13,6 +13,7 @@
 pub mod calls;
 pub mod client;
 pub mod crowd;
+pub mod dev;
 pub mod gateway;
 pub mod house;
 pub mod jwks;

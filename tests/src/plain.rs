@@ -49,7 +49,7 @@ pub async fn exchange(to: SocketAddr, request: &[u8]) -> Answered {
     let mut bytes = Vec::new();
     let reading = async {
         loop {
-            if let Some(whole) = whole(&bytes) {
+            if let Some(whole) = whole(&bytes, request.starts_with(b"HEAD ")) {
                 return whole;
             }
             if stream.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
@@ -65,11 +65,14 @@ pub async fn ask(to: SocketAddr, line: &str, headers: &str) -> Answered {
     exchange(to, format!("{line}\r\nhost: {to}\r\n{headers}\r\n").as_bytes()).await
 }
 
-/// An answer that is there to its last byte.
-fn whole(bytes: &[u8]) -> Option<Answered> {
+/// An answer that is there to its last byte; one to `HEAD` has a head only.
+fn whole(bytes: &[u8], to_head: bool) -> Option<Answered> {
     let answered = parted(bytes);
     if answered.head.is_empty() {
         return None;
+    }
+    if to_head {
+        return Some(answered);
     }
     match answered.header("content-length").map(str::parse::<usize>) {
         Some(Ok(length)) => (answered.body.len() >= length).then_some(answered),

@@ -37,12 +37,16 @@ pub struct StreamClient<S>(pub WebSocketStream<S>);
 
 /// Does a TLS handshake with the gateway, as `localhost`.
 pub async fn tls(gateway: &TestGateway, trusted: &CertificateDer<'static>) -> std::io::Result<TlsStream<TcpStream>> {
+    tls_over(TcpStream::connect(gateway.address).await?, trusted).await
+}
+
+/// The same, on a stream on which something has been said before.
+pub async fn tls_over(stream: TcpStream, trusted: &CertificateDer<'static>) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).expect("a root");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config.expect("versions").with_root_certificates(roots).with_no_client_auth();
-    let stream = TcpStream::connect(gateway.address).await?;
     let name = ServerName::try_from("localhost").expect("a name");
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
