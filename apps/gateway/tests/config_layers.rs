@@ -178,8 +178,12 @@ fn dev_mode_needs_nothing() {
     assert_eq!(loaded.config.auth.issuer.as_ref().unwrap().key.as_str(), "dev");
     assert_eq!(loaded.line_of("endpoints[1].roles"), None);
     assert!(loaded.resolve(&[]).unwrap_err().to_string().contains(DEV_SECRET));
-    let secrets =
-        loaded.resolve(&pairs(&[(DEV_SECRET, "0123456789abcdef0123456789abcdef"), (DEV_API_KEY, "gwk_0123456789abcdef0123456789abcdef")])).unwrap();
+    let secrets = loaded
+        .resolve(&pairs(&[
+            (DEV_SECRET, "0123456789abcdef0123456789abcdef"),
+            (DEV_API_KEY, "gwk_0123456789abcdef0123456789abcdef"),
+        ]))
+        .unwrap();
     assert!(matches!(&secrets.keys[0], KeyMaterial::Secret(secret) if secret.expose().len() == 32));
     // A flag holds in dev mode, too.
     let overrides = pairs(&[("server.listen", "127.0.0.1:0")]);
