@@ -2,6 +2,7 @@
 //! becomes the word that the crates have for it.
 
 mod keys;
+mod material;
 
 use std::{sync::Arc, time::Duration};
 
@@ -40,6 +41,7 @@ use crate::config::{
     value::{ListenAddress, TrustedProxy},
 };
 pub use keys::{keyring, keys, sets, signing_key};
+pub use material::usable;
 
 /// A body of the HTTP API has at most this many bytes.
 const MAX_BODY: usize = 256 << 10;

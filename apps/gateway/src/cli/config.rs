@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use clap::Subcommand;
-use gateway_transport::TlsMaterial;
 
 use super::{Environment, Failure, Where, check, page};
 use crate::{
@@ -49,16 +48,8 @@ pub(super) fn demanded(place: Where, environment: &Environment, without: &str) -
 fn judge(place: Where, environment: &Environment) -> Result<(), Failure> {
     let without = "`gateway config reference` prints every key, with an example file at its end.";
     let (loaded, secrets) = demanded(place, environment, without)?;
-    // Whether the keys are what they are said to be shows only when they are put to use.
-    let usable = || {
-        check::rooms(&loaded, &secrets, None)?;
-        if let Some(tls) = &secrets.tls {
-            TlsMaterial::from_pem(&tls.certificates, tls.key.expose())
-                .map_err(|fault| anyhow::anyhow!("server.tls: {fault}"))?;
-        }
-        Ok::<_, anyhow::Error>(())
-    };
-    usable().map_err(|fault| {
+    compose::usable(&loaded, &secrets).map_err(|faults| Failure::Configuration(faults.to_string()))?;
+    check::rooms(&loaded, &secrets, None).map_err(|fault| {
         let file = loaded.origin.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
         Failure::Configuration(format!("{}  {fault:#}", file.display()))
     })?;

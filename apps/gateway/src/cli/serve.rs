@@ -42,6 +42,7 @@ impl Serve {
         let sources = Sources { file: self.place.config, env: environment.clone(), overrides, mode };
         let loaded = config::load(sources).map_err(|faults| Failure::Configuration(faults.to_string()))?;
         let secrets = loaded.resolve(&environment).map_err(|faults| Failure::Configuration(faults.to_string()))?;
+        compose::usable(&loaded, &secrets).map_err(|faults| Failure::Configuration(faults.to_string()))?;
         logging::begin(&loaded.config.server);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(serve(loaded, secrets, environment, mode))?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use gateway_auth::{
     AgentSource, Algorithm, ClaimNames, ClaimPath, Fetch, JwksOrigin, JwksSource, Key, KeyMaterial, KeySpec, Keyring,
     SigningKey, SigningMaterial,
@@ -17,26 +17,29 @@ pub fn keyring(auth: &Auth, secrets: &Secrets, fetch: Fetch) -> Result<Keyring> 
 
 /// The keys that are given one by one.
 pub fn keys(auth: &Auth, secrets: &Secrets) -> Result<Vec<Key>> {
-    let mut keys = Vec::new();
-    for (index, (key, material)) in auth.keys.iter().zip(&secrets.keys).enumerate() {
-        let material = match material {
-            config::KeyMaterial::Secret(secret) => KeyMaterial::Secret(secret.expose().to_vec()),
-            config::KeyMaterial::KeyPair { public, .. } => public_key(public),
-            config::KeyMaterial::JwksFile(_) | config::KeyMaterial::JwksUrl(_) => continue,
-        };
-        let algorithm = key.algorithm.ok_or_else(|| anyhow!("auth.keys[{index}] has no algorithm"))?;
-        let spec = KeySpec {
-            kid: key.kid.as_ref().map(|kid| kid.as_str().into()),
-            name: name_of(key, index),
-            algorithm: meant(algorithm)?,
-            issuer: key.issuer.as_ref().map(|issuer| issuer.as_str().into()),
-            user_prefix: key.user_prefix.as_ref().map(|prefix| prefix.as_str().into()),
-            roles: key.roles.clone(),
-            material,
-        };
-        keys.push(Key::new(spec).with_context(|| format!("auth.keys[{index}]"))?);
-    }
-    Ok(keys)
+    let given = auth.keys.iter().zip(&secrets.keys).enumerate();
+    let keys = given.filter_map(|(index, (key, material))| self::key(key, index, material).transpose());
+    keys.collect()
+}
+
+/// One key; nothing where it is a set.
+pub(super) fn key(key: &config::Key, index: usize, material: &config::KeyMaterial) -> Result<Option<Key>> {
+    let material = match material {
+        config::KeyMaterial::Secret(secret) => KeyMaterial::Secret(secret.expose().to_vec()),
+        config::KeyMaterial::KeyPair { public, .. } => public_key(public),
+        config::KeyMaterial::JwksFile(_) | config::KeyMaterial::JwksUrl(_) => return Ok(None),
+    };
+    let algorithm = key.algorithm.ok_or_else(|| anyhow!("the key has no algorithm"))?;
+    let spec = KeySpec {
+        kid: key.kid.as_ref().map(|kid| kid.as_str().into()),
+        name: name_of(key, index),
+        algorithm: meant(algorithm)?,
+        issuer: key.issuer.as_ref().map(|issuer| issuer.as_str().into()),
+        user_prefix: key.user_prefix.as_ref().map(|prefix| prefix.as_str().into()),
+        roles: key.roles.clone(),
+        material,
+    };
+    Ok(Some(Key::new(spec)?))
 }
 
 /// The sets of keys.

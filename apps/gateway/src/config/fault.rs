@@ -66,7 +66,7 @@ pub struct Faults(Vec<Fault>);
 
 impl Faults {
     /// The faults, sorted and each once; nothing where there are none.
-    pub(super) fn gather(mut faults: Vec<Fault>) -> Result<(), Self> {
+    pub(crate) fn gather(mut faults: Vec<Fault>) -> Result<(), Self> {
         faults.sort();
         faults.dedup();
         if faults.is_empty() { Ok(()) } else { Err(Self(faults)) }

@@ -23,12 +23,30 @@ fn every_fault_is_named_at_once_and_the_exit_code_is_2() {
 }
 
 #[test]
-fn keys_that_are_not_what_they_are_said_to_be_are_found_before_anything_serves() {
+fn keys_that_are_not_what_they_are_said_to_be_are_all_found_before_anything_serves() {
     let folder = Folder::empty();
-    folder.run(&["keys", "generate", "--algorithm", "ES256", "--out", "key.pem", "--public-out", "key.pub"]).fine();
-    folder
-        .write("gateway.toml", "[[auth.keys]]\nkid = \"main\"\nalgorithm = \"RS256\"\npublic_key_file = \"key.pub\"\n");
-    folder.run(&["config", "check"]).ends(2, &["gateway.toml", "auth.keys[0]", "RSA"]);
+    for (algorithm, name) in [("ES256", "elliptic"), ("EdDSA", "edwards")] {
+        let (secret, public) = (format!("{name}.pem"), format!("{name}.pub"));
+        let files = ["--out", &secret, "--public-out", &public];
+        folder.run(&[&["keys", "generate", "--algorithm", algorithm], &files[..]].concat()).fine();
+    }
+    let keys = "[[auth.keys]]\nkid = \"a\"\nalgorithm = \"RS256\"\npublic_key_file = \"elliptic.pub\"\n\n\
+                [[auth.keys]]\nkid = \"b\"\nalgorithm = \"ES384\"\npublic_key_file = \"edwards.pub\"\n";
+    folder.write("gateway.toml", keys);
+    for command in [&["config", "check"][..], &["serve"]] {
+        folder.run(command).ends(
+            2,
+            &[
+                "gateway.toml:4:",
+                "auth.keys[0].public_key_file",
+                "RSA",
+                "gateway keys generate --algorithm RS256",
+                "gateway.toml:9:",
+                "auth.keys[1].public_key_file",
+                "gateway keys generate --algorithm ES384",
+            ],
+        );
+    }
 }
 
 #[test]
