@@ -7,7 +7,8 @@
 //! Reading order: [`name`] and [`time`] are the words; [`refusal`] is the one table of what can go wrong;
 //! [`principal`] and [`plan`] are who somebody is and what they may use; [`ban`], [`revocation`],
 //! [`seats`] and [`rate`] decide who comes in and how much they may say; [`session`] is the life of one
-//! connection; [`registry`] is who is here; [`envelope`] is what they say.
+//! connection; [`registry`] is who is here; [`envelope`] is what they say. [`route`] decides where that goes, with
+//! [`target`], [`template`] and [`path`] as its words, and [`rules`] who may follow a room; both see a [`sender`].
 //!
 //! ```
 //! use gateway_domain::{ban::{Ban, Bans, Subject}, time::{Now, Tick, Timestamp}};
@@ -23,19 +24,31 @@
 
 pub mod ban;
 pub mod envelope;
+pub mod flaw;
+pub mod history;
 pub mod name;
 pub mod network;
+pub mod path;
+pub mod pending;
 pub mod plan;
 pub mod principal;
 pub mod rate;
 pub mod refusal;
 pub mod registry;
+pub mod relay;
 pub mod revocation;
+pub mod rooms;
+pub mod route;
+pub mod rules;
 pub mod seats;
+pub mod sender;
 pub mod session;
+pub mod target;
+pub mod template;
 pub mod time;
+pub mod vocabulary;
 
-pub use name::{AgentId, ConnectionId, PlanName, RequestId, Role, Token, UserId};
+pub use name::{AgentId, ConnectionId, Permission, PlanName, RequestId, Role, Room, Token, UserId};
 pub use principal::Principal;
 pub use refusal::{Advice, Code, Detail, Refusal};
 pub use time::{Now, Tick, Timestamp};

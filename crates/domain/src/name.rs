@@ -96,6 +96,8 @@ text_names! {
     Permission, 128;
     /// Which limits hold for a user.
     PlanName, 64;
+    /// Where those meet who want to hear the same: `agent:press-7`, `user:ann`, a word of the operator's own.
+    Room, 640;
 }
 
 macro_rules! id_names {
@@ -136,7 +138,7 @@ macro_rules! id_names {
 id_names! {
     /// One connection, from its admission to its end.
     ConnectionId;
-    /// One handshake or HTTP call: what a client quotes and an operator looks up.
+    /// One handshake or HTTP call: what a client quotes and an operator looks up. A message that asks for a reply has one, too.
     RequestId;
 }
 

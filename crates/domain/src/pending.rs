@@ -1,0 +1,273 @@
+//! Requests that wait for a reply: who asked whom, under which name, and until when.
+//!
+//! The law: each request ends exactly once, by its last reply, by time, by the end of its receiver or its asker, or
+//! because it could not be delivered. Only its receiver answers it. Any number of askers may use the same `id`; a
+//! reply by such an `id` counts where it can mean one request only.
+
+mod desk;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
+
+use desk::Desk;
+
+use crate::{
+    name::{ConnectionId, RequestId},
+    route::{Correlation, Scalar},
+    time::Tick,
+};
+
+/// The most requests that wait at a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PendingBounds {
+    /// Of the whole node.
+    pub in_all: usize,
+    /// Of one asker.
+    pub of_asker: usize,
+}
+
+/// A request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Request {
+    /// Our name for it, drawn by the caller, and never twice.
+    pub id: RequestId,
+    /// Who asks.
+    pub asker: ConnectionId,
+    /// The asker's own name for it.
+    pub asker_id: Option<Box<str>>,
+    /// Who is to answer.
+    pub receiver: ConnectionId,
+    /// What request and answers carry themselves.
+    pub correlation: Option<Correlation>,
+    /// How long each reply may take.
+    pub timeout: Duration,
+}
+
+/// Why no further request can wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TooMany {
+    /// The asker has as many open as it may.
+    #[error("{0} requests of this connection are open, as many as may be: wait for a reply, or cancel one")]
+    OfAsker(usize),
+    /// The node has.
+    #[error("{0} requests are open at this gateway, as many as may be: try again in a moment")]
+    InAll(usize),
+}
+
+/// Why a reply answers nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unasked {
+    /// No such request is open at this receiver.
+    #[error(
+        "no open request of that name was sent to this connection: it was answered, has timed out, or is another's"
+    )]
+    NotAsked,
+    /// Several are.
+    #[error("several open requests have that id: answer with the requestId that came with the request")]
+    Ambiguous,
+}
+
+/// To whom a reply goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Answered {
+    /// Who asked.
+    pub asker: ConnectionId,
+    /// Under which name of its own.
+    pub asker_id: Option<Box<str>>,
+    /// What request and answers carry themselves.
+    pub correlation: Option<Correlation>,
+    /// Who answered.
+    pub receiver: ConnectionId,
+}
+
+/// A request that its asker no longer wants. It stays open: its end is the reply.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cancelled {
+    /// Which.
+    pub id: RequestId,
+    /// Who is to be told.
+    pub receiver: ConnectionId,
+    /// What request and answers carry themselves.
+    pub correlation: Option<Correlation>,
+}
+
+/// What the end of a connection ends along with it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Left {
+    /// It was to answer these: their askers are to be told.
+    pub lost: Vec<Request>,
+    /// It had asked these: their receivers are to be told.
+    pub orphaned: Vec<Request>,
+}
+
+/// All requests that wait.
+#[derive(Debug)]
+pub struct Pending {
+    bounds: PendingBounds,
+    open: HashMap<RequestId, Open>,
+    deadlines: BTreeSet<(Tick, RequestId)>,
+    /// In the order of ids, so that what is done for many is done in one order.
+    asked: HashMap<ConnectionId, BTreeSet<RequestId>>,
+    desks: HashMap<ConnectionId, Desk>,
+}
+
+#[derive(Debug)]
+struct Open {
+    request: Request,
+    deadline: Tick,
+}
+
+impl Pending {
+    /// Nothing waits yet.
+    pub fn new(bounds: PendingBounds) -> Self {
+        Self { bounds, open: HashMap::new(), deadlines: BTreeSet::new(), asked: HashMap::new(), desks: HashMap::new() }
+    }
+
+    /// A request begins to wait.
+    pub fn open(&mut self, request: Request, now: Tick) -> Result<(), TooMany> {
+        if self.asked.get(&request.asker).is_some_and(|asked| asked.len() >= self.bounds.of_asker) {
+            return Err(TooMany::OfAsker(self.bounds.of_asker));
+        }
+        if self.open.len() >= self.bounds.in_all {
+            return Err(TooMany::InAll(self.bounds.in_all));
+        }
+        let deadline = now + request.timeout;
+        self.deadlines.insert((deadline, request.id));
+        self.asked.entry(request.asker).or_default().insert(request.id);
+        self.desks.entry(request.receiver).or_default().put(&request);
+        self.open.insert(request.id, Open { request, deadline });
+        Ok(())
+    }
+
+    /// The open request that a reply means: by its `requestId`, or by an id that exactly one at this receiver has.
+    pub fn by_reply_to(&self, receiver: ConnectionId, reply_to: &str) -> Result<RequestId, Unasked> {
+        let desk = self.desks.get(&receiver).ok_or(Unasked::NotAsked)?;
+        match reply_to.parse() {
+            Ok(id) if desk.has(id) => Ok(id),
+            _ => desk.by_asker_id(reply_to),
+        }
+    }
+
+    /// The open request that an answer means by what it carries itself.
+    pub fn by_correlation(&self, receiver: ConnectionId, correlation: &Correlation) -> Result<RequestId, Unasked> {
+        self.desks.get(&receiver).ok_or(Unasked::NotAsked)?.by_correlation(correlation)
+    }
+
+    /// A reply: with more to come, its time starts anew; else the request is over.
+    pub fn answer(&mut self, id: RequestId, more: bool, now: Tick) -> Option<Answered> {
+        if !more {
+            return self.end(id).map(Answered::from);
+        }
+        let open = self.open.get_mut(&id)?;
+        self.deadlines.remove(&(open.deadline, id));
+        open.deadline = now + open.request.timeout;
+        self.deadlines.insert((open.deadline, id));
+        Some(open.request.clone().into())
+    }
+
+    /// What an asker means with a cancel: what has the `id` or `requestId` that it names, and where nothing has, what
+    /// carries the same as the cancel does. `carried` reads that from a path, and is asked once for each.
+    pub fn cancelled(
+        &self,
+        asker: ConnectionId,
+        reply_to: Option<&str>,
+        mut carried: impl FnMut(&str) -> Option<Scalar>,
+    ) -> Vec<Cancelled> {
+        let asked = || self.asked.get(&asker).into_iter().flatten().filter_map(|id| self.open.get(id));
+        let id: Option<RequestId> = reply_to.and_then(|name| name.parse().ok());
+        let named = asked()
+            .map(|open| &open.request)
+            .filter(|request| Some(request.id) == id || reply_to.is_some() && request.asker_id.as_deref() == reply_to);
+        let named: Vec<_> = named.map(Cancelled::from).collect();
+        if !named.is_empty() {
+            return named;
+        }
+        let mut read: BTreeMap<&str, Option<Scalar>> = BTreeMap::new();
+        let correlated = asked().map(|open| &open.request).filter(|request| {
+            let Some(Correlation { path, value }) = &request.correlation else { return false };
+            read.entry(path).or_insert_with(|| carried(path)).as_ref() == Some(value)
+        });
+        correlated.map(Cancelled::from).collect()
+    }
+
+    /// It could not be delivered after all.
+    pub fn abandon(&mut self, id: RequestId) -> Option<Request> {
+        self.end(id)
+    }
+
+    /// A connection is gone, and with it all that it asked and was asked. What it had asked itself is lost.
+    pub fn leave(&mut self, connection: ConnectionId) -> Left {
+        let lost: Vec<_> = self.desks.get(&connection).map_or_else(Vec::new, Desk::requests);
+        let lost = lost.into_iter().filter_map(|id| self.end(id)).collect();
+        let orphaned: Vec<_> = self.asked.get(&connection).into_iter().flatten().copied().collect();
+        let orphaned = orphaned.into_iter().filter_map(|id| self.end(id)).collect();
+        Left { lost, orphaned }
+    }
+
+    /// Those whose time is up, the longest first.
+    pub fn expire(&mut self, now: Tick) -> Vec<Request> {
+        let mut expired = Vec::new();
+        while self.next_deadline().is_some_and(|deadline| deadline <= now) {
+            let id = self.deadlines.pop_first().map(|(_, id)| id);
+            expired.extend(id.and_then(|id| self.end(id)));
+        }
+        expired
+    }
+
+    /// When the next one's time is up.
+    pub fn next_deadline(&self) -> Option<Tick> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// How many wait for this receiver.
+    pub fn open_at(&self, receiver: ConnectionId) -> usize {
+        self.desks.get(&receiver).map_or(0, Desk::len)
+    }
+
+    /// How many wait for anybody.
+    pub fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// The one way in which a request ends: out of all the books at once.
+    fn end(&mut self, id: RequestId) -> Option<Request> {
+        let Open { request, deadline } = self.open.remove(&id)?;
+        self.deadlines.remove(&(deadline, id));
+        if let Some(asked) = self.asked.get_mut(&request.asker) {
+            asked.remove(&id);
+            if asked.is_empty() {
+                self.asked.remove(&request.asker);
+            }
+        }
+        if let Some(desk) = self.desks.get_mut(&request.receiver) {
+            desk.take(&request);
+            if desk.len() == 0 {
+                self.desks.remove(&request.receiver);
+            }
+        }
+        Some(request)
+    }
+}
+
+impl From<Request> for Answered {
+    fn from(request: Request) -> Self {
+        let Request { asker, asker_id, correlation, receiver, .. } = request;
+        Self { asker, asker_id, correlation, receiver }
+    }
+}
+
+impl From<&Request> for Cancelled {
+    fn from(request: &Request) -> Self {
+        Self { id: request.id, receiver: request.receiver, correlation: request.correlation.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests;
