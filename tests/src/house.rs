@@ -70,9 +70,11 @@ impl TestHouse {
     /// Passes the gate, as a request from this machine would.
     pub async fn admit(&self, path: &str, token: &str) -> Result<(Seat, Arc<Occupant>), Refusal> {
         let now = clock::now();
+        let (endpoint, parameters) = self.house.endpoints.at(path).expect("an endpoint");
         let handshake = Handshake {
             request_id: RequestId::new(uuid::Uuid::new_v4()),
-            endpoint: Arc::clone(self.house.endpoints.at(path).expect("an endpoint")),
+            endpoint,
+            parameters,
             address: ClientAddress::ip([127, 0, 0, 1].into()),
             query: Query::parse(&format!("token={token}"))?,
             headers: HeaderMap::new(),
@@ -81,7 +83,7 @@ impl TestHouse {
         let candidate = self.house.gate.examine(&handshake, now)?;
         let Admitted { seat, standing, .. } = self.house.gate.admit(&handshake, candidate, now).await?;
         let Handshake { request_id, endpoint, address, .. } = handshake;
-        let arrival = Arrival { request_id, endpoint, address, user_agent: None };
+        let arrival = Arrival { request_id, endpoint, address, user_agent: None, autojoin: true };
         let occupant = Arc::new(Occupant::new(seat.id(), arrival, standing, now));
         Ok((seat, occupant))
     }

@@ -9,6 +9,7 @@ mod corridor;
 mod explain;
 mod keys;
 mod page;
+mod policy;
 mod serve;
 mod token;
 
@@ -38,6 +39,9 @@ enum Command {
     /// Look at the configuration.
     #[command(subcommand)]
     Config(config::Config),
+    /// Try routes and rules of rooms without a gateway that runs, and see what each role may do.
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// Make tokens, look into them, and try them at the gate.
     #[command(subcommand)]
     Token(token::Token),
@@ -90,6 +94,7 @@ impl Cli {
             None => self.serve.run(environment),
             Some(Command::Serve(serve)) => serve.run(environment),
             Some(Command::Config(command)) => command.run(environment),
+            Some(Command::Policy(command)) => command.run(environment),
             Some(Command::Token(command)) => command.run(environment),
             Some(Command::Explain(command)) => command.run(environment),
             Some(Command::Keys(command)) => command.run(),

@@ -16,6 +16,7 @@ use gateway_domain::{
     ban::{Ban, Subject},
     network::Network,
     session::{OnExpiry, SessionRules},
+    vocabulary::Vocabulary,
 };
 use gateway_server::{
     Gateway, House, Opening,
@@ -24,7 +25,7 @@ use gateway_server::{
     endpoint::{Endpoint, Endpoints, Handler, MessagesScope, RejectWith},
     gate::Gate,
     http::Site,
-    hub::Hub,
+    hub::{Hub, HubRules, OutboxBounds, WhenFull},
     issuing::Issuing,
     ledger::Ledger,
     limits::{Accounts, AutoBan, HandshakeLimits, HandshakeRate},
@@ -48,8 +49,21 @@ const MAX_BODY: usize = 256 << 10;
 
 /// The rooms, without a listener. `open_files` is how many files the process may open.
 pub fn house(loaded: &Loaded, secrets: &Secrets, mode: Mode, open_files: u64, fetch: Fetch) -> Result<House> {
-    let Config { server: _, admin: _, http: _, state, audit, auth, api_keys, endpoints, plans: _, limits, bans } =
-        &loaded.config;
+    let Config {
+        server: _,
+        admin: _,
+        http: _,
+        state,
+        audit,
+        auth,
+        api_keys,
+        endpoints,
+        routes: _,
+        rooms,
+        plans: _,
+        limits,
+        bans,
+    } = &loaded.config;
     let now = clock::now();
     let destination = audit.file.as_ref().map_or(Destination::Stderr, |file| Destination::File(file.as_path().into()));
     let addresses = match audit.address {
@@ -71,7 +85,15 @@ pub fn house(loaded: &Loaded, secrets: &Secrets, mode: Mode, open_files: u64, fe
     let ledger =
         Arc::new(Ledger::open(file, bans.iter().filter_map(ban).collect(), families, now).context("state.file")?);
     let seats = limits.connections.in_force(open_files).map_or(usize::MAX, |most| most as usize);
-    let hub = Arc::new(Hub::new(seats, Arc::clone(&audit), Arc::clone(&metrics)));
+    let rules = HubRules {
+        seats,
+        outbox: outbox(&limits.outbox),
+        rooms: rooms.bounds(),
+        rooms_per_connection: limits.rooms_of_connection(),
+        pending: limits.pending(),
+        laws: loaded.config.room_rules()?,
+    };
+    let hub = Arc::new(Hub::new(rules, Arc::clone(&audit), Arc::clone(&metrics)));
     let handshakes = Arc::new(HandshakeLimits::new(
         limits.handshakes_per_ip.get().map(handshake_rate),
         limits.handshakes_per_user.get().map(handshake_rate),
@@ -101,9 +123,10 @@ pub fn house(loaded: &Loaded, secrets: &Secrets, mode: Mode, open_files: u64, fe
         hub: Arc::clone(&hub),
     };
     Ok(House {
-        endpoints: endpoints.iter().map(endpoint).collect::<Result<Endpoints>>()?,
+        endpoints: doors(endpoints)?,
         gate,
         hub,
+        routes: loaded.config.routes()?,
         handshakes,
         accounts,
         audit,
@@ -168,7 +191,32 @@ pub fn open_files() -> u64 {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-fn endpoint(endpoint: &config::Endpoint) -> Result<Endpoint> {
+fn outbox(outbox: &config::Outbox) -> OutboxBounds {
+    OutboxBounds {
+        messages: outbox.messages.get() as usize,
+        bytes: outbox.bytes.bytes(),
+        when_full: match outbox.when_full {
+            config::WhenFull::Close => WhenFull::Close,
+            config::WhenFull::DropOldest => WhenFull::DropOldest,
+        },
+    }
+}
+
+/// The doors. Those that speak alike share one vocabulary, so that what goes to several of them is written once.
+fn doors(endpoints: &[config::Endpoint]) -> Result<Endpoints> {
+    let mut vocabularies: Vec<Arc<Vocabulary>> = Vec::new();
+    let mut shared = |vocabulary: Vocabulary| {
+        if let Some(known) = vocabularies.iter().find(|known| ***known == vocabulary) {
+            return Arc::clone(known);
+        }
+        let vocabulary = Arc::new(vocabulary);
+        vocabularies.push(Arc::clone(&vocabulary));
+        vocabulary
+    };
+    endpoints.iter().map(|written| endpoint(written, shared(written.vocabulary()?))).collect()
+}
+
+fn endpoint(endpoint: &config::Endpoint, vocabulary: Arc<Vocabulary>) -> Result<Endpoint> {
     let origins: Vec<String> = endpoint.origins.iter().map(ToString::to_string).collect();
     Ok(Endpoint {
         path: endpoint.path.as_str().into(),
@@ -189,10 +237,13 @@ fn endpoint(endpoint: &config::Endpoint) -> Result<Endpoint> {
             heartbeat_timeout: endpoint.heartbeat_timeout.get(),
             idle_timeout: endpoint.idle_timeout.get().map(|limit| limit.get()),
         },
+        heartbeat_message: endpoint.heartbeat_message,
         handler: match endpoint.handler {
             config::Handler::Routes => Handler::Routes,
             config::Handler::Echo => Handler::Echo,
         },
+        vocabulary,
+        join: endpoint.joined()?,
         max_message: endpoint.max_message.bytes(),
         plan: endpoint.plan.clone(),
         messages_scope: match endpoint.messages_scope {

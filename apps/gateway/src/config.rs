@@ -15,6 +15,9 @@ mod fault;
 mod layer;
 mod limits;
 mod reference;
+mod rooms;
+mod routes;
+mod routing;
 mod secret;
 mod server;
 mod shape;
@@ -29,13 +32,22 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     auth::{ApiKey, Auth, Claims, Issuer, Key, KeySource},
-    endpoint::{Endpoint, Handler, MessagesScope, OnExpiry, RejectWith},
+    endpoint::{Endpoint, Envelope, Handler, MessagesScope, OnExpiry, RejectWith},
     fault::{Fault, Faults, Place},
     layer::load,
-    limits::{AutoBan, Ban, Handshakes, Limits, Messages, OnConnectionLimit, Plan},
+    limits::{AutoBan, Ban, Handshakes, Limits, Messages, OnConnectionLimit, Outbox, Plan, WhenFull},
     reference::reference,
+    rooms::{Join, RoomDefaults, RoomHistory, RoomRule, Rooms, RuleHistory},
+    routes::Route,
+    routing::{Unsound, surroundings},
     secret::{ApiKeyMaterial, KeyMaterial, Secret, Secrets, TlsMaterial},
     server::{Admin, Audit, AuditAddress, ClientAddress, Http, LogFormat, Server, State, Tls},
+};
+pub(crate) use self::{
+    document::{Document, Node},
+    fault::below,
+    layer::read,
+    shape::nearest,
 };
 
 /// The file that is read where none is named.
@@ -68,6 +80,10 @@ pub struct Config {
     pub api_keys: Vec<ApiKey>,
     /// The doors, each with its own law.
     pub endpoints: Vec<Endpoint>,
+    /// Which message goes where.
+    pub routes: Vec<Route>,
+    /// The rooms, and who may subscribe.
+    pub rooms: Rooms,
     /// What a user may use, by the name of the plan. Shipped: `default`, `free`, `professional`, `enterprise`, `agent`.
     #[schemars(with = "BTreeMap<String, Plan>", extend("x-names" = "plan"))]
     pub plans: BTreeMap<PlanName, Plan>,

@@ -298,7 +298,7 @@ fn the_example_of_the_reference_loads() {
     fs::write(folder.path().join("secret.txt"), "s".repeat(43)).unwrap();
     let loaded = loaded(written(folder.path(), &example()));
     assert_eq!(loaded.warnings, []);
-    assert_eq!(loaded.config.endpoints.len(), 2);
+    assert_eq!((loaded.config.endpoints.len(), loaded.config.routes.len()), (3, 4));
     assert_eq!(loaded.config.state.file.unwrap().as_path(), folder.path().join("state.jsonl"));
     assert_eq!(loaded.config.bans.len(), 2);
 }
@@ -318,7 +318,7 @@ fn the_reference_names_every_key_with_its_default() {
     let page = reference();
     for row in [
         "| `listen` | listen address | `\"127.0.0.1:8080\"` | Where clients connect. |",
-        "| `path` | path | *required* | Where it is. |",
+        "| `path` | path | *required* | Where it is. ",
         "| `heartbeat` | duration | `\"25s\"` |",
         "| `idle_timeout` | duration, or `\"off\"` | `\"off\"` |",
         "| `roles` | list: role |",
@@ -327,6 +327,10 @@ fn the_reference_names_every_key_with_its_default() {
         "## `[plans.NAME]`",
         "`\"x-forwarded-for\"`: The header `X-Forwarded-For`.",
         "### `[limits.handshakes_per_ip]`",
+        "| `from` | text, or a list of texts | `\"*\"` | Who sends:",
+        "| `names` | table: text |",
+        "#### `[rooms.default.history]`",
+        "#### `[[rooms.rules.join]]`",
     ] {
         assert!(page.contains(row), "{row}\n{page}");
     }

@@ -11,16 +11,16 @@ use gateway_auth::{
 };
 use gateway_domain::{
     plan::{Messages, OnConnectionLimit, Plan, Rate},
-    session::{OnExpiry, SessionRules},
+    route::Routes,
 };
 use gateway_server::{
     Gateway, House, Opening,
     audit::{AddressDetail, Audit, Destination},
     clock,
-    endpoint::{Endpoint, Endpoints, Handler, MessagesScope, RejectWith},
+    endpoint::{Endpoint, Endpoints, Handler},
     gate::Gate,
     http::Site,
-    hub::Hub,
+    hub::{Hub, HubRules},
     ledger::Ledger,
     limits::{Accounts, HandshakeLimits},
     metrics::Metrics,
@@ -66,7 +66,7 @@ fn house(signing: &SigningKey) -> Result<House, Box<dyn Error>> {
     let metrics = Arc::new(Metrics::new());
     let families = RefreshFamilies::new(RefreshRules::new(Duration::from_secs(3600)));
     let ledger = Arc::new(Ledger::open(None, Vec::new(), families, clock::now())?);
-    let hub = Arc::new(Hub::new(1_000, Arc::clone(&audit), Arc::clone(&metrics)));
+    let hub = Arc::new(Hub::new(HubRules::seating(1_000), Arc::clone(&audit), Arc::clone(&metrics)));
     let (handshakes, accounts) = (Arc::new(HandshakeLimits::new(None, None, None)), Arc::new(Accounts::default()));
     let key = Key::new(KeySpec {
         kid: None,
@@ -98,6 +98,7 @@ fn house(signing: &SigningKey) -> Result<House, Box<dyn Error>> {
         endpoints,
         gate,
         hub,
+        routes: Routes::default(),
         ledger,
         handshakes,
         accounts,
@@ -111,22 +112,10 @@ fn house(signing: &SigningKey) -> Result<House, Box<dyn Error>> {
 
 fn endpoint() -> Result<Endpoint, Box<dyn Error>> {
     Ok(Endpoint {
-        path: "/echo".into(),
         roles: vec!["robot".parse()?],
-        origins: OriginLaw::default(),
-        agents: false,
-        reject_with: RejectWith::Http,
-        session: SessionRules {
-            on_expiry: OnExpiry::Close,
-            expiry_warning: Duration::ZERO,
-            heartbeat: Some(Duration::from_secs(25)),
-            heartbeat_timeout: Duration::from_secs(10),
-            idle_timeout: None,
-        },
         handler: Handler::Echo,
         max_message: 64 << 10,
-        plan: None,
-        messages_scope: MessagesScope::User,
+        ..Endpoint::at("/echo")
     })
 }
 

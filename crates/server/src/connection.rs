@@ -1,19 +1,22 @@
 //! One connection, one task, one loop.
 //!
-//! The loop waits for one of four things, in this order: an order of the house (go, prove that you live), the outcome
-//! of a refresh, something from the peer, a deadline. The peer comes before the deadline, so that a pong that is
+//! The loop waits for one of five things, in this order: the bell (an order of the house, or something to be told), the
+//! outcome of a refresh, the end of what the last message set going, something from the peer, a deadline. While it
+//! waits for the peer it tells it what is in its outbox; while a message is still on its way to many, the next is not
+//! read, so that what one sender says to one receiver stays in order. The peer comes before the deadline, so that a pong that is
 //! already here is not taken for silence; no deadline is lost by that, since every message is held against the
 //! token's deadline by itself. The [`Session`] decides, the loop does. Whatever way it ends, the [`Seat`] cleans up.
 
 mod greeting;
 mod message;
 mod refresh;
+mod rooms;
+mod routing;
 
 use std::{future::Future, ops::ControlFlow, pin::Pin, sync::Arc, time::Duration};
 
 use gateway_domain::{
     Code, Now, Refusal, Tick,
-    envelope::Notice,
     session::{Due, Session},
 };
 use gateway_transport::{CloseFrame, Inbound, Outbound, Socket, SocketFault};
@@ -23,15 +26,16 @@ use tokio::time::Sleep;
 
 use crate::{
     clock,
-    endpoint::Handler,
     house::House,
-    hub::{Ending, Occupant, Orders, Seat},
+    hub::{Ending, Letter, Occupant, Orders, Put, Seat, notice},
     refusal::ErrorPayload,
 };
 use refresh::{RefreshQuota, Refreshed};
+use routing::Underway;
 
 /// How long a peer may take to answer a close.
 pub const CLOSE_PATIENCE: Duration = Duration::from_secs(3);
+const PING: &str = r#"{"type":"ping"}"#;
 /// A timer is never set further ahead than this.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
@@ -46,6 +50,10 @@ struct Connection<S> {
     heard: u64,
     refreshing: Option<(Option<String>, Refreshing)>,
     refresh_quota: RefreshQuota,
+    /// What the last message set going; the next is not read before it is done.
+    underway: Option<Box<Underway>>,
+    /// Who speaks, as receivers are told: made with the first message that is passed on.
+    from: Option<Box<str>>,
 }
 
 /// Serves a connection until it ends: sits down, speaks, closes properly.
@@ -57,9 +65,23 @@ where
     let expires_at = occupant.stands(|standing| standing.principal.expires_at);
     let session = Session::new(&occupant.endpoint.session, expires_at, phase(&occupant), now);
     let refresh_quota = RefreshQuota::default();
-    let mut connection = Connection { house, socket, occupant, session, heard: 0, refreshing: None, refresh_quota };
+    let mut connection = Connection {
+        house,
+        socket,
+        occupant,
+        session,
+        heard: 0,
+        refreshing: None,
+        refresh_quota,
+        underway: None,
+        from: None,
+    };
     let ending = match connection.enter(&mut seat, now) {
-        Ok(()) => connection.converse().await,
+        Ok(()) => {
+            let ending = connection.converse().await;
+            connection.say_the_rest(&ending);
+            ending
+        }
         Err(refusal) => Ending::Ours(refusal),
     };
     let frame = match &ending {
@@ -89,14 +111,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     /// Registers first, then asks once more what may have changed since the gate: a ban that came in between has
     /// either seen this connection or is seen by it.
     fn enter(&mut self, seat: &mut Seat, now: Now) -> Result<(), Refusal> {
+        // The greeting is the first in the outbox, before anybody can find the connection.
+        if self.occupant.endpoint.hears() {
+            self.say_text(greeting::text(&self.occupant, now));
+        }
         seat.occupy(Arc::clone(&self.occupant))?;
         let principal = self.occupant.stands(|standing| Arc::clone(&standing.principal));
-        self.house.gate.still_welcome(&principal, &self.occupant.address, now)?;
-        if self.occupant.endpoint.handler == Handler::Routes {
-            let greeting = greeting::text(&self.occupant, now);
-            self.say_text(greeting).map_err(|_| Refusal::plain(Code::Internal))?;
-        }
-        Ok(())
+        self.house.gate.still_welcome(&principal, &self.occupant.address, now)
     }
 
     async fn converse(&mut self) -> Ending {
@@ -107,11 +128,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 return ending;
             }
             let occupant = Arc::clone(&self.occupant);
+            let hear = self.underway.is_none();
             let step = tokio::select! {
                 biased;
                 orders = occupant.ordered() => self.obey(orders),
                 outcome = next_outcome(&mut self.refreshing) => self.refreshed(outcome),
-                inbound = self.socket.next() => self.take_in(inbound),
+                done = routing::done(&mut self.underway) => self.went(done),
+                inbound = self.socket.next_while_sending(hear, || occupant.take().map(Outbound::Text)) => {
+                    self.take_in(inbound)
+                }
                 () = timer.as_mut() => { armed = None; ControlFlow::Continue(()) }
             };
             if let ControlFlow::Break(ending) = step {
@@ -126,17 +151,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         self.listen(now);
         let endpoint = Arc::clone(&self.occupant.endpoint);
         while let Some(due) = self.session.take_due(&endpoint.session, now) {
-            let said = match due {
+            match due {
                 Due::End(refusal) => return ControlFlow::Break(Ending::Ours(refusal)),
-                Due::Ping => self.socket.queue(Outbound::Ping(Default::default())),
-                // A raw endpoint is told nothing.
-                Due::ExpiryWarning(_) if endpoint.handler == Handler::Echo => Ok(()),
-                Due::ExpiryWarning(expires_at) => {
-                    self.say("auth.expiring", None, &serde_json::json!({ "expiresAt": expires_at }))
+                Due::Ping => {
+                    if endpoint.heartbeat_message && endpoint.hears() {
+                        self.say_text(PING.to_owned());
+                    }
+                    if let Err(fault) = self.socket.queue(Outbound::Ping(Default::default())) {
+                        return ControlFlow::Break(ending_of(fault));
+                    }
                 }
-            };
-            if let Err(fault) = said {
-                return ControlFlow::Break(ending_of(fault));
+                Due::ExpiryWarning(expires_at) => {
+                    // A raw endpoint is told nothing.
+                    if endpoint.hears() {
+                        self.say("auth.expiring", None, &serde_json::json!({ "expiresAt": expires_at }));
+                    }
+                }
             }
         }
         let longest = now.tick + LONGEST_SLEEP;
@@ -186,20 +216,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         }
     }
 
-    fn say(&mut self, kind: &str, id: Option<&str>, payload: &impl Serialize) -> Result<(), SocketFault> {
-        // What the gateway says is made of strings and numbers, and always has a JSON form.
-        let text = Notice { kind, id, payload: Some(payload) }.to_text().unwrap_or_default();
-        self.say_text(text)
+    fn say(&self, kind: &str, id: Option<&str>, payload: &impl Serialize) {
+        self.say_text(notice(kind, id, payload));
     }
 
-    fn say_error(&mut self, id: Option<&str>, refusal: &Refusal) -> Result<(), SocketFault> {
+    fn say_error(&self, id: Option<&str>, refusal: &Refusal) {
         self.house.metrics.message_error(refusal.code);
-        self.say("error", id, &ErrorPayload::of(refusal))
+        self.say("error", id, &ErrorPayload::of(refusal));
     }
 
-    fn say_text(&mut self, text: String) -> Result<(), SocketFault> {
-        self.occupant.traffic.sent(text.len());
-        self.socket.queue(Outbound::Text(text.into()))
+    /// Says something to this client itself, behind all that it is to be told before.
+    fn say_text(&self, text: String) {
+        let Some(text) = Letter::new(text).in_words_of(&self.occupant.endpoint.vocabulary) else { return };
+        if self.occupant.note(text, &self.house.hub.rules().outbox) == Put::Overflow {
+            self.occupant.end(Refusal::plain(Code::SlowConsumer).retry_after(Duration::from_secs(1)));
+        }
+    }
+
+    /// What it was to be told before the gateway ends it, but for who is too slow to hear it.
+    fn say_the_rest(&mut self, ending: &Ending) {
+        if !matches!(ending, Ending::Ours(refusal) if refusal.code != Code::SlowConsumer) {
+            return;
+        }
+        while let Some(text) = self.occupant.take() {
+            if self.socket.queue(Outbound::Text(text)).is_err() {
+                return;
+            }
+        }
     }
 }
 
@@ -237,8 +280,8 @@ mod tests {
     fn an_idle_connection_stays_small() {
         let served = future_size(serve::<Wire>);
         let (known, session) = (size_of::<Occupant>(), size_of::<Session>());
-        assert!(served <= 1_856, "the task of a connection takes {served} bytes");
-        assert!(known <= 384, "what the house knows of a connection takes {known} bytes");
+        assert!(served <= 1_920, "the task of a connection takes {served} bytes");
+        assert!(known <= 464, "what the house knows of a connection takes {known} bytes");
         assert!(session <= 104, "the clocks of a connection take {session} bytes");
     }
 }

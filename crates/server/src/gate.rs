@@ -15,7 +15,7 @@ use gateway_transport::{address::ClientAddress, credential::TokenSources, query:
 use http::HeaderMap;
 
 use crate::{
-    endpoint::{Endpoint, MessagesScope},
+    endpoint::{Endpoint, MessagesScope, Parameters},
     hub::{Hub, Seat, Standing},
     ledger::{Ledger, banned},
     limits::{Account, Accounts, HandshakeLimits},
@@ -51,6 +51,8 @@ pub struct Handshake {
     pub request_id: RequestId,
     /// Which door.
     pub endpoint: Arc<Endpoint>,
+    /// What the path says of whoever comes.
+    pub parameters: Parameters,
     /// From where.
     pub address: ClientAddress,
     /// The query of its address.
@@ -111,9 +113,13 @@ impl Gate {
     pub async fn admit(&self, handshake: &Handshake, candidate: Candidate, now: Now) -> Result<Admitted, Refusal> {
         let agent = self.claimed_agent(&handshake.query)?;
         let identified = self.identify(&candidate.token, &handshake.endpoint, agent.as_deref(), now).await?;
+        handshake.parameters.are_of(&identified.principal)?;
+        if handshake.endpoint.agents && identified.principal.agent.is_none() {
+            return Err(self.nameless(&identified.principal));
+        }
         let user = &identified.principal.user;
         self.handshakes.knock_of(user).map_err(|refusal| refusal.of_user(user))?;
-        let seat = self.hub.take_seat(&identified.principal, &identified.holding.plan)?;
+        let seat = self.hub.take_seat(&identified.principal, &identified.holding.plan, handshake.endpoint.agents)?;
         let account = match handshake.endpoint.messages_scope {
             MessagesScope::User => self.accounts.of(user),
             MessagesScope::Connection => Arc::new(Account::default()),
@@ -151,6 +157,15 @@ impl Gate {
             return Err(banned(&ban));
         }
         self.ledger.objection(principal, now)
+    }
+
+    /// An agent without a name could not be commanded by anybody: better it learns that now.
+    fn nameless(&self, principal: &Principal) -> Refusal {
+        let where_from = match &self.agent_source {
+            AgentSource::Claim(_) => "the token names no agent".to_owned(),
+            AgentSource::Query(name) => format!("the address names no agent: add ?{name}=ID"),
+        };
+        Refusal::invalid_token(Detail::ClaimMissing, where_from).of_user(&principal.user)
     }
 
     /// The agent id that the client names in its address, where the operator lets it.

@@ -49,6 +49,7 @@ impl Gateway {
         let mut keepers = JoinSet::new();
         keepers.spawn(sweep(Arc::clone(&self.house)));
         keepers.spawn(keep_keys(Arc::clone(&self.house)));
+        keepers.spawn(Arc::clone(&self.house.hub).keep_time());
         let stop_listening = CancellationToken::new();
         let mut listeners = JoinSet::new();
         for opening in self.openings {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use gateway_auth::ApiKeys;
+use gateway_domain::route::Routes;
 
 use crate::{
     audit::Audit, endpoint::Endpoints, gate::Gate, hub::Hub, issuing::Issuing, ledger::Ledger, limits::Accounts,
@@ -18,6 +19,8 @@ pub struct House {
     pub gate: Gate,
     /// Who is here.
     pub hub: Arc<Hub>,
+    /// Who may say what, and where it goes.
+    pub routes: Routes,
     /// Who may not come in.
     pub ledger: Arc<Ledger>,
     /// How often one may knock.
@@ -42,6 +45,7 @@ impl House {
     pub fn sweep(&self, nth: u64) {
         let now = crate::clock::now();
         self.audit.sweep(now);
+        self.hub.sweep(now);
         if nth.is_multiple_of(5) {
             self.handshakes.sweep(now);
             self.accounts.sweep(now);

@@ -95,7 +95,7 @@ pub fn routes(site: Arc<Site>) -> BoxedFilter<(Response,)> {
                     info,
                     on_upgrade,
                     address: ClientAddress::Local,
-                    is_at_a_door: site.house.endpoints.at(path.as_str()).is_some(),
+                    is_at_a_door: site.doors && site.house.endpoints.at(path.as_str()).is_some(),
                 };
                 async move { respond(site, call, body).await }
             },
@@ -129,10 +129,9 @@ impl Site {
             only_from_here(call)?;
         }
         if self.doors
-            && let Some(endpoint) = self.house.endpoints.at(&call.path)
+            && let Some((endpoint, parameters)) = self.house.endpoints.at(&call.path)
         {
-            let endpoint = Arc::clone(endpoint);
-            return door::open(self, call, endpoint).await;
+            return door::open(self, call, endpoint, parameters).await;
         }
         if call.method == Method::OPTIONS && call.headers.contains_key("origin") {
             return self.preflight(call);

@@ -1,9 +1,20 @@
-//! Who is here, and the seat that each of them holds.
+//! Who is here, the seat that each of them holds, and how they reach each other.
 //!
 //! One lock guards the books and never crosses an await. Admission takes a [`Seat`]; dropping it undoes everything
 //! that admission did, exactly once, whatever way the connection ends. There is no other clean-up code.
+//!
+//! What is said to a client is put into its [`Outbox`] under that lock, so that everybody in a room hears everything
+//! in one order. `delivery` carries a post to all whom it means, `membership` is who is in which room, `requests` are
+//! questions with an answer, `agents` who is online.
 
+mod agents;
+mod books;
+mod delivery;
+mod letter;
+mod membership;
 mod occupant;
+mod outbox;
+mod requests;
 mod seat;
 
 use std::sync::{
@@ -13,33 +24,101 @@ use std::sync::{
 use std::time::Duration;
 
 use gateway_domain::{
-    Code, ConnectionId, Principal, Refusal, UserId,
+    AgentId, Code, ConnectionId, Now, Principal, Refusal, UserId,
+    envelope::Notice,
+    history::HistoryBounds,
+    pending::PendingBounds,
     plan::{OnConnectionLimit, Plan},
     refusal::LimitMet,
-    registry::Registry,
+    registry::NoPlace,
+    rooms::{RoomCounts, RoomsBounds},
+    rules::{RoomLaw, RoomRules},
     seats::NoSeat,
     session::PROBE_PATIENCE,
 };
 use parking_lot::Mutex;
+use serde::Serialize;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::{audit::Audit, metrics::Metrics};
+use crate::{audit::Audit, clock, metrics::Metrics};
+pub use agents::EVERY_AGENT;
+use agents::Gone;
+use books::Books;
+pub use delivery::{Post, Posted};
+pub use letter::Letter;
+#[cfg(feature = "net")]
+pub(crate) use membership::sender;
 pub use occupant::{Arrival, Occupant, Orders, Standing, Traffic, Transport};
+pub use outbox::{Class, Outbox, OutboxBounds, Put, WhenFull};
+#[cfg(feature = "net")]
+pub(crate) use requests::ended;
+pub use requests::{Addressed, Asking, Meant};
 pub use seat::{Ending, Seat};
+
+/// The bounds and laws of a house.
+#[derive(Clone, Debug)]
+pub struct HubRules {
+    /// How many connections it holds.
+    pub seats: usize,
+    /// What waits for a client.
+    pub outbox: OutboxBounds,
+    /// How much all rooms hold.
+    pub rooms: RoomsBounds,
+    /// In how many rooms a connection is.
+    pub rooms_per_connection: usize,
+    /// How many requests wait.
+    pub pending: PendingBounds,
+    /// Who may subscribe to which room, and what holds there.
+    pub laws: RoomRules,
+}
+
+impl HubRules {
+    /// The bounds that ship, and rooms into which nobody may: a house of that many seats.
+    pub fn seating(seats: usize) -> Self {
+        let history = HistoryBounds { messages: 100, age: Duration::from_secs(300), bytes: 1 << 20 };
+        let law = RoomLaw { history: Some(history), presence: Some(100) };
+        // Without rules there is none that could be at fault.
+        let laws = RoomRules::compile(&[], law, &Default::default()).unwrap_or_default();
+        Self {
+            seats,
+            outbox: OutboxBounds { messages: 1024, bytes: 4 << 20, when_full: WhenFull::Close },
+            rooms: RoomsBounds { rooms: 100_000, history_bytes: 64 << 20 },
+            rooms_per_connection: 100,
+            pending: PendingBounds { in_all: 100_000, of_asker: 256 },
+            laws,
+        }
+    }
+}
 
 /// The house's books of connections.
 #[derive(Debug)]
 pub struct Hub {
-    registry: Mutex<Registry<Arc<Occupant>>>,
+    books: Mutex<Books>,
+    rules: HubRules,
     draining: AtomicBool,
+    /// Rings when a request is due earlier than any before it.
+    deadlines: Notify,
     audit: Arc<Audit>,
     metrics: Arc<Metrics>,
 }
 
 impl Hub {
-    /// An empty house with that many seats.
-    pub fn new(capacity: usize, audit: Arc<Audit>, metrics: Arc<Metrics>) -> Self {
-        Self { registry: Mutex::new(Registry::new(capacity)), draining: AtomicBool::new(false), audit, metrics }
+    /// An empty house.
+    pub fn new(rules: HubRules, audit: Arc<Audit>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            books: Mutex::new(Books::new(&rules)),
+            rules,
+            draining: AtomicBool::new(false),
+            deadlines: Notify::new(),
+            audit,
+            metrics,
+        }
+    }
+
+    /// What it keeps to.
+    pub const fn rules(&self) -> &HubRules {
+        &self.rules
     }
 
     /// Refuses where nobody can be let in at all.
@@ -47,31 +126,39 @@ impl Hub {
         if self.draining.load(Ordering::Acquire) {
             return Err(Refusal::plain(Code::Draining).retry_after(Duration::from_secs(5)));
         }
-        if self.registry.lock().seats().is_full() {
+        if self.books.lock().registry.seats().is_full() {
             return Err(node_full());
         }
         Ok(())
     }
 
-    /// Takes a seat for the user, by its plan. At the limit the answer comes at once, and what the plan says is done
-    /// to those who sit there.
-    pub fn take_seat(self: &Arc<Self>, principal: &Principal, plan: &Plan) -> Result<Seat, Refusal> {
+    /// Takes a seat for the user, by its plan, and the place of the agent, where it comes through a door of agents. At
+    /// the limit the answer comes at once, and what the plan says is done to those who sit there. An agent of the same
+    /// user that is here already makes room for its newer connection.
+    pub fn take_seat(self: &Arc<Self>, principal: &Principal, plan: &Plan, as_agent: bool) -> Result<Seat, Refusal> {
         let user = &principal.user;
+        let agent = principal.agent.as_ref().filter(|_| as_agent);
         let id = ConnectionId::new(Uuid::new_v4());
-        let mut registry = self.registry.lock();
-        match registry.admit(user, id, plan.connections) {
+        let mut books = self.books.lock();
+        if let Some((holder, old)) = agent.and_then(|agent| books.registry.holder(agent)) {
+            if holder != user {
+                return Err(self.agent_taken(&books, user, old));
+            }
+            if let Some(replaced) = self.strike(&mut books, (user, old, agent), Gone::Replaced, clock::now()) {
+                replaced.end(Refusal::plain(Code::Replaced));
+            }
+        }
+        match books.registry.admit(user, id, plan.connections, agent) {
             Ok(()) => {}
-            Err(NoSeat::NodeFull) => return Err(node_full().of_user(user)),
-            Err(NoSeat::UserFull(held)) => match (plan.on_connection_limit, held.first()) {
+            Err(NoPlace::AgentTaken(holder)) => return Err(self.agent_taken(&books, user, holder)),
+            Err(NoPlace::Seat(NoSeat::NodeFull)) => return Err(node_full().of_user(user)),
+            Err(NoPlace::Seat(NoSeat::UserFull(held))) => match (plan.on_connection_limit, held.first()) {
                 (OnConnectionLimit::EvictOldest, Some(oldest)) => {
-                    let evicted = registry.leave(user, *oldest);
-                    registry.admit(user, id, plan.connections).map_err(|_| seats_taken(user, plan))?;
-                    if let Some(occupant) = evicted {
-                        occupant.end(Refusal::plain(Code::Evicted));
-                    }
+                    self.evict(&mut books, user, *oldest);
+                    books.registry.admit(user, id, plan.connections, agent).map_err(|_| seats_taken(user, plan))?;
                 }
                 (OnConnectionLimit::EvictStale, _) => {
-                    registry.of_user(user).for_each(|occupant| occupant.probe());
+                    books.registry.of_user(user).for_each(|occupant| occupant.probe());
                     return Err(seats_taken(user, plan).retry_after(PROBE_PATIENCE + Duration::from_millis(500)));
                 }
                 (OnConnectionLimit::RejectNew | OnConnectionLimit::EvictOldest, _) => {
@@ -79,18 +166,66 @@ impl Hub {
                 }
             },
         }
-        drop(registry);
-        Ok(Seat::taken(Arc::clone(self), user.clone(), id))
+        drop(books);
+        Ok(Seat::taken(Arc::clone(self), user.clone(), id, agent.cloned()))
+    }
+
+    /// Whoever holds the agent's place may be dead: then the next attempt gets in.
+    fn agent_taken(&self, books: &Books, user: &UserId, holder: ConnectionId) -> Refusal {
+        if let Some(holder) = books.registry.get(holder) {
+            holder.probe();
+        }
+        Refusal::plain(Code::AgentIdTaken)
+            .because(format!("connection {holder} of another user is that agent"))
+            .of_user(user)
+    }
+
+    fn evict(self: &Arc<Self>, books: &mut Books, user: &UserId, oldest: ConnectionId) {
+        let agent = books.registry.get(oldest).and_then(|here| here.agent());
+        if let Some(evicted) = self.strike(books, (user, oldest, agent.as_ref()), Gone::Kicked, clock::now()) {
+            evicted.end(Refusal::plain(Code::Evicted));
+        }
+    }
+
+    /// Says something to one connection; whether it waits in its outbox now.
+    pub fn say(&self, here: &Occupant, letter: &mut Letter, class: Class) -> bool {
+        if !here.endpoint.hears() {
+            return false;
+        }
+        let Some(text) = letter.in_words_of(&here.endpoint.vocabulary) else { return false };
+        let put = here.put(text, class, &self.rules.outbox);
+        match put {
+            Put::InPlaceOf(gone) => self.metrics.dropped(gone as u64),
+            Put::Dropped => self.metrics.dropped(1),
+            Put::Overflow => {
+                let OutboxBounds { messages, bytes, .. } = self.rules.outbox;
+                let why = format!("its outbox of {messages} messages and {bytes} bytes was full");
+                here.end(Refusal::plain(Code::SlowConsumer).because(why).retry_after(Duration::from_secs(1)));
+            }
+            Put::First | Put::Behind | Put::Closed => {}
+        }
+        put.is_in()
+    }
+
+    /// The live connection of an agent.
+    pub fn agent(&self, agent: &AgentId) -> Option<Arc<Occupant>> {
+        self.books.lock().registry.agent(agent).map(|(_, here)| Arc::clone(here))
+    }
+
+    /// Forgets what rooms need not remember any more.
+    pub fn sweep(&self, now: Now) {
+        // A look at so many at a time, and the rest a second later.
+        self.books.lock().rooms.sweep(now.tick);
     }
 
     /// The connection of that id.
     pub fn occupant(&self, id: ConnectionId) -> Option<Arc<Occupant>> {
-        self.registry.lock().get(id).cloned()
+        self.books.lock().registry.get(id).cloned()
     }
 
     /// The user's connections, the oldest first.
     pub fn of_user(&self, user: &UserId) -> Vec<Arc<Occupant>> {
-        self.registry.lock().of_user(user).cloned().collect()
+        self.books.lock().registry.of_user(user).cloned().collect()
     }
 
     /// A page of the connections that are wanted, in the order of their ids, from behind that one on.
@@ -100,8 +235,9 @@ impl Hub {
         most: usize,
         wanted: impl Fn(&Occupant) -> bool,
     ) -> Vec<(ConnectionId, Arc<Occupant>)> {
-        let registry = self.registry.lock();
-        registry
+        let books = self.books.lock();
+        books
+            .registry
             .after(after)
             .filter(|(_, here)| wanted(here))
             .take(most)
@@ -112,7 +248,7 @@ impl Hub {
     /// Ends every connection that is meant; how many there were.
     pub fn end_where(&self, meant: impl Fn(&Occupant) -> bool, refusal: &Refusal) -> usize {
         // The books are only copied under the lock: a question may look at a connection's own lock.
-        let all: Vec<_> = self.registry.lock().after(None).map(|(_, here)| Arc::clone(here)).collect();
+        let all: Vec<_> = self.books.lock().registry.after(None).map(|(_, here)| Arc::clone(here)).collect();
         let met = all.iter().filter(|here| meant(here));
         met.map(|here| here.end(refusal.clone())).count()
     }
@@ -130,14 +266,20 @@ impl Hub {
 
     /// How many connections, seats and users there are.
     pub fn counts(&self) -> Counts {
-        let registry = self.registry.lock();
-        let seats = registry.seats();
-        Counts { connections: registry.len(), seats: seats.taken(), users: seats.users() }
+        let books = self.books.lock();
+        let seats = books.registry.seats();
+        Counts {
+            connections: books.registry.len(),
+            seats: seats.taken(),
+            users: seats.users(),
+            rooms: books.rooms.counts(),
+            requests: books.pending.len(),
+        }
     }
 }
 
 /// How full the house is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Live connections.
     pub connections: usize,
@@ -145,6 +287,16 @@ pub struct Counts {
     pub seats: usize,
     /// Users with a seat.
     pub users: usize,
+    /// Rooms, and what they hold.
+    pub rooms: RoomCounts,
+    /// Requests that wait for a reply.
+    pub requests: usize,
+}
+
+/// A text that the gateway itself says.
+pub(crate) fn notice(kind: &str, id: Option<&str>, payload: &impl Serialize) -> String {
+    // It is made of strings and numbers, and always has a JSON form.
+    Notice { kind, id, payload: Some(payload) }.to_text().unwrap_or_default()
 }
 
 fn node_full() -> Refusal {

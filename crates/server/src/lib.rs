@@ -3,7 +3,8 @@
 //! Read it in the order of a visit. [`http`] takes a request and finds its door ([`endpoint`]). [`gate`] makes the
 //! checks, each a `?`, and asks [`ledger`] (who may not), [`limits`] (how often, how much), [`plans`] (which limits)
 //! and [`hub`] (a seat). What is refused becomes an answer in [`refusal`] and a line in [`audit`]. Who is let in is
-//! served by [`connection`]: one task, one select; when it ends, dropping the seat undoes everything. [`issuing`]
+//! served by [`connection`]: one task, one select; what it says goes by the routes of the [`house`], or to a [`handler`] of
+//! the embedding service, to those whom the hub finds; when it ends, dropping the seat undoes everything. [`issuing`]
 //! gives tokens, where this gateway issues any. [`clock`] is the only clock, [`house`] is what the rooms share, and
 //! [`gateway`] opens the listeners and closes the house.
 //!
@@ -24,6 +25,7 @@ pub mod audit;
 pub mod clock;
 pub mod endpoint;
 pub mod gate;
+pub mod handler;
 pub mod house;
 pub mod hub;
 pub mod issuing;

@@ -9,6 +9,8 @@ use prometheus_client::{
 
 use gateway_domain::Code;
 
+use crate::hub::Counts;
+
 /// The counters.
 #[derive(Debug)]
 pub struct Metrics {
@@ -19,6 +21,12 @@ pub struct Metrics {
     closes: Family<Closed, Counter>,
     messages: Counter,
     errors: Family<Refused, Counter>,
+    dropped: Counter,
+    requests: Family<Ended, Counter>,
+    rooms: Gauge,
+    memberships: Gauge,
+    history_bytes: Gauge,
+    requests_open: Gauge,
     listener: Family<Happened, Gauge>,
     audit_lost: Gauge,
     audit_lines: Gauge,
@@ -38,6 +46,11 @@ struct Happened {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Refused {
     code: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ended {
+    by: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -63,6 +76,12 @@ impl Metrics {
             closes: Family::default(),
             messages: Counter::default(),
             errors: Family::default(),
+            dropped: Counter::default(),
+            requests: Family::default(),
+            rooms: Gauge::default(),
+            memberships: Gauge::default(),
+            history_bytes: Gauge::default(),
+            requests_open: Gauge::default(),
             listener: Family::default(),
             audit_lost: Gauge::default(),
             audit_lines: Gauge::default(),
@@ -75,6 +94,12 @@ impl Metrics {
         registry.register("connections_closed", "Connections that ended, by whom and why", metrics.closes.clone());
         registry.register("messages_received", "Messages of clients", metrics.messages.clone());
         registry.register("message_errors", "Messages that were answered by an error", metrics.errors.clone());
+        registry.register("messages_dropped", "Events that a full outbox let go", metrics.dropped.clone());
+        registry.register("requests_ended", "Requests that ended, by what", metrics.requests.clone());
+        registry.register("requests_open", "Requests that wait for a reply", metrics.requests_open.clone());
+        registry.register("rooms", "Rooms with members or a memory", metrics.rooms.clone());
+        registry.register("room_memberships", "Connections in rooms", metrics.memberships.clone());
+        registry.register("room_history_bytes", "What rooms remember", metrics.history_bytes.clone());
         registry.register("listener_events", "What happened to sockets before a handshake", metrics.listener.clone());
         registry.register("audit_lines", "Audit lines that were queued for writing", metrics.audit_lines.clone());
         registry.register("audit_lines_lost", "Audit lines that could not be written", metrics.audit_lost.clone());
@@ -87,7 +112,16 @@ impl Metrics {
     }
 
     /// The text that Prometheus reads.
-    pub fn render(&self, audit: (u64, u64), listener: &[(&'static str, u64)]) -> String {
+    pub fn render(&self, counts: Counts, audit: (u64, u64), listener: &[(&'static str, u64)]) -> String {
+        let gauges = [
+            (&self.rooms, counts.rooms.rooms),
+            (&self.memberships, counts.rooms.memberships),
+            (&self.history_bytes, counts.rooms.history_bytes),
+            (&self.requests_open, counts.requests),
+        ];
+        for (gauge, count) in gauges {
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
         for (what, count) in listener {
             self.listener.get_or_create(&Happened { what }).set(i64::try_from(*count).unwrap_or(i64::MAX));
         }
@@ -130,6 +164,16 @@ impl Metrics {
     /// A message was answered by an error.
     pub fn message_error(&self, code: Code) {
         self.errors.get_or_create(&Refused { code: code.name() }).inc();
+    }
+
+    /// Events were let go for want of room.
+    pub fn dropped(&self, count: u64) {
+        self.dropped.inc_by(count);
+    }
+
+    /// A request ended: by a reply, or with that code.
+    pub fn request_ended(&self, by: &'static str) {
+        self.requests.get_or_create(&Ended { by }).inc();
     }
 
     /// A connection hands in how many messages it took.

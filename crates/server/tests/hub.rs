@@ -14,15 +14,13 @@ use gateway_domain::{
 use gateway_server::{
     audit::{AddressDetail, Audit, Destination, Event, Record},
     clock,
-    endpoint::{Endpoint, Handler, MessagesScope, RejectWith},
-    hub::{Arrival, Counts, Ending, Hub, Occupant, Seat, Standing},
+    endpoint::Endpoint,
+    hub::{Arrival, Counts, Ending, Hub, HubRules, Occupant, Seat, Standing},
     limits::Account,
     metrics::Metrics,
 };
-use gateway_transport::{ClientAddress, OriginLaw};
+use gateway_transport::ClientAddress;
 use uuid::Uuid;
-
-const EMPTY: Counts = Counts { connections: 0, seats: 0, users: 0 };
 
 struct Place {
     hub: Arc<Hub>,
@@ -34,11 +32,15 @@ impl Place {
     fn with(seats: usize) -> Self {
         let audit = Arc::new(Audit::new(Destination::Nowhere, AddressDetail::Full, 1_000).unwrap());
         let metrics = Arc::new(Metrics::new());
-        Self { hub: Arc::new(Hub::new(seats, Arc::clone(&audit), Arc::clone(&metrics))), audit, metrics }
+        Self {
+            hub: Arc::new(Hub::new(HubRules::seating(seats), Arc::clone(&audit), Arc::clone(&metrics))),
+            audit,
+            metrics,
+        }
     }
 
     fn seat(&self, user: &str, plan: &Plan) -> Result<Seat, Refusal> {
-        self.hub.take_seat(&principal(user), plan)
+        self.hub.take_seat(&principal(user), plan, false)
     }
 
     /// Somebody who sits.
@@ -79,24 +81,8 @@ fn plan(connections: impl Into<Option<u32>>, on_connection_limit: OnConnectionLi
 }
 
 fn endpoint() -> Arc<Endpoint> {
-    Arc::new(Endpoint {
-        path: "/ws".into(),
-        roles: Vec::new(),
-        origins: OriginLaw::default(),
-        agents: false,
-        reject_with: RejectWith::Http,
-        session: SessionRules {
-            on_expiry: OnExpiry::Keep,
-            expiry_warning: Duration::ZERO,
-            heartbeat: None,
-            heartbeat_timeout: Duration::from_secs(10),
-            idle_timeout: None,
-        },
-        handler: Handler::Routes,
-        max_message: 1024,
-        plan: None,
-        messages_scope: MessagesScope::User,
-    })
+    let session = SessionRules { on_expiry: OnExpiry::Keep, heartbeat: None, ..Endpoint::at("/ws").session };
+    Arc::new(Endpoint { session, ..Endpoint::at("/ws") })
 }
 
 fn occupant(seat: &Seat, user: &str, plan: &Plan) -> Arc<Occupant> {
@@ -106,6 +92,7 @@ fn occupant(seat: &Seat, user: &str, plan: &Plan) -> Arc<Occupant> {
         endpoint: endpoint(),
         address: ClientAddress::Local,
         user_agent: Some("a test".into()),
+        autojoin: true,
     };
     let standing = Standing {
         principal: Arc::new(principal(user)),
@@ -143,9 +130,9 @@ fn fifty_threads_race_for_ten_seats_and_ten_win() {
         let losers: Vec<_> = seats.iter().filter_map(|seat| seat.as_ref().err()).collect();
         assert_eq!(losers.len(), 40);
         assert!(losers.iter().all(|refusal| refusal.code == Code::ConnectionLimit && refusal.retry_after.is_some()));
-        assert_eq!(place.hub.counts(), Counts { connections: 0, seats: 10, users: 1 });
+        assert_eq!(place.hub.counts(), Counts { connections: 0, seats: 10, users: 1, ..Counts::default() });
         drop(seats);
-        assert_eq!(place.hub.counts(), EMPTY);
+        assert_eq!(place.hub.counts(), Counts::default());
     }
 }
 
@@ -173,7 +160,7 @@ fn many_users_race_for_the_last_seats_of_the_node() {
             });
         }
     });
-    assert_eq!(place.hub.counts(), EMPTY);
+    assert_eq!(place.hub.counts(), Counts::default());
 }
 
 #[tokio::test]
@@ -187,9 +174,9 @@ async fn a_task_that_panics_gives_its_seat_back_and_the_audit_knows() {
         panic!("broken on purpose");
     });
     assert!(broken.await.unwrap_err().is_panic());
-    assert_eq!(place.hub.counts(), EMPTY);
+    assert_eq!(place.hub.counts(), Counts::default());
     assert_eq!(place.goodbyes()[0].reason, "its task ended without a word");
-    assert!(place.metrics.render((0, 0), &[]).contains("gateway_connections{endpoint=\"/ws\"} 0"));
+    assert!(place.metrics.render(Counts::default(), (0, 0), &[]).contains("gateway_connections{endpoint=\"/ws\"} 0"));
 
     // So does one that is dropped, before it sat down and after.
     let (seat, _) = place.guest("ann", &plan);
@@ -200,7 +187,11 @@ async fn a_task_that_panics_gives_its_seat_back_and_the_audit_knows() {
     dropped.abort();
     assert!(dropped.await.unwrap_err().is_cancelled());
     drop(place.seat("ann", &plan).unwrap());
-    assert_eq!((place.hub.counts(), place.goodbyes().len()), (EMPTY, 2), "who never sat is not said goodbye to");
+    assert_eq!(
+        (place.hub.counts(), place.goodbyes().len()),
+        (Counts::default(), 2),
+        "who never sat is not said goodbye to"
+    );
 }
 
 #[tokio::test]
@@ -219,10 +210,10 @@ async fn the_oldest_makes_room_where_the_plan_says_so() {
     // Its task ends later, and gives back nothing that is another's by now.
     oldest_seat.end(Ending::Ours(Refusal::plain(Code::Evicted)));
     drop(oldest_seat);
-    assert_eq!(place.hub.counts(), Counts { connections: 3, seats: 3, users: 2 });
+    assert_eq!(place.hub.counts(), Counts { connections: 3, seats: 3, users: 2, ..Counts::default() });
     assert_eq!(place.goodbyes()[0].code, Some(Code::Evicted));
     drop(third_seat);
-    assert_eq!(place.hub.counts(), Counts { connections: 2, seats: 2, users: 2 });
+    assert_eq!(place.hub.counts(), Counts { connections: 2, seats: 2, users: 2, ..Counts::default() });
 }
 
 #[test]
@@ -234,12 +225,12 @@ fn who_is_evicted_in_the_doorway_does_not_sit_down() {
     let refusal = first.occupy(occupant(&first, "ann", &one)).unwrap_err();
     assert_eq!(refusal.code, Code::Evicted);
     drop(first);
-    assert_eq!(place.hub.counts(), Counts { connections: 0, seats: 1, users: 1 });
+    assert_eq!(place.hub.counts(), Counts { connections: 0, seats: 1, users: 1, ..Counts::default() });
     assert!(place.audit.latest(10, |_| true).is_empty(), "nobody was ever connected");
     drop(second);
     let nobody = plan(0, OnConnectionLimit::EvictOldest);
     assert_eq!(place.seat("ann", &nobody).unwrap_err().code, Code::ConnectionLimit, "there is no oldest");
-    assert_eq!(place.hub.counts(), EMPTY);
+    assert_eq!(place.hub.counts(), Counts::default());
 }
 
 #[tokio::test]
@@ -304,7 +295,7 @@ async fn a_drain_in_the_middle_of_a_rush_misses_nobody() {
             assert_eq!(told(occupant).await, Some(Code::Draining));
         }
         drop(guests);
-        assert_eq!(place.hub.counts(), EMPTY);
+        assert_eq!(place.hub.counts(), Counts::default());
     }
 }
 
@@ -336,7 +327,7 @@ fn every_way_to_end_is_written_down_and_counted() {
     assert!(
         goodbyes.iter().all(|record| record.connection_id.is_some() && record.user_agent.as_deref() == Some("a test"))
     );
-    let text = place.metrics.render((0, 0), &[]);
+    let text = place.metrics.render(Counts::default(), (0, 0), &[]);
     for line in [
         "gateway_connections{endpoint=\"/ws\"} 0",
         "gateway_connections_admitted_total{endpoint=\"/ws\"} 5",

@@ -5,7 +5,8 @@
 //!
 //! The handshake builds without a socket (`default-features = false`): [`upgrade`] is the form of a WebSocket
 //! request, [`query`] and [`credential`] find the token, [`address`] says whose request it is, [`origin`] which pages
-//! may make it, [`close`] how a connection ends. With the feature `net`: `listener` accepts, `wire` and `tls` carry,
+//! may make it, [`close`] how a connection ends, [`text`] what is said to
+//! many at once. With the feature `net`: `listener` accepts, `wire` and `tls` carry,
 //! `proxy_protocol` reads what a balancer says, `websocket` speaks on the upgraded stream.
 //!
 //! ```
@@ -42,6 +43,7 @@ pub mod close;
 pub mod credential;
 pub mod origin;
 pub mod query;
+pub mod text;
 pub mod upgrade;
 
 #[cfg(feature = "net")]
@@ -60,6 +62,7 @@ pub use close::CloseFrame;
 pub use credential::{TokenSource, TokenSources};
 pub use origin::{OriginFault, OriginLaw};
 pub use query::Query;
+pub use text::Text;
 pub use upgrade::{Upgrade, examine};
 
 #[cfg(feature = "net")]

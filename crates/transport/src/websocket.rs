@@ -18,7 +18,7 @@ use hyper_util::rt::TokioIo;
 pub use socket::Socket;
 pub use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::{close::CloseFrame, wire::Wire};
+use crate::{close::CloseFrame, text::Text, wire::Wire};
 
 /// What a peer said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub enum Inbound {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outbound {
     /// A text message; the bytes may be shared with other sockets.
-    Text(Utf8Bytes),
+    Text(Text),
     /// A binary message; the bytes may be shared with other sockets.
     Binary(Bytes),
     /// A ping, of which at most 125 bytes are sent.

@@ -76,7 +76,7 @@ impl House {
                     let mut socket = Socket::server(wire, leftover, SocketLimits::default());
                     while let Ok(inbound) = socket.next().await {
                         match inbound {
-                            Inbound::Text(text) => socket.queue(Outbound::Text(text)).unwrap(),
+                            Inbound::Text(text) => socket.queue(Outbound::Text(text.into())).unwrap(),
                             Inbound::Close(_) => break,
                             _ => {}
                         }

@@ -5,7 +5,7 @@ mod knock;
 mod origin;
 mod state;
 
-use std::{net::IpAddr, path::Path, path::PathBuf, sync::Arc};
+use std::{net::IpAddr, path::Path, path::PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
@@ -95,13 +95,14 @@ impl Check {
     /// Goes the way of a handshake.
     async fn admitted(&self, loaded: &Loaded, house: &House, token: &Token) -> Result<Admitted, Refusal> {
         let (path, query) = self.endpoint.split_once('?').unwrap_or((&self.endpoint, ""));
-        let endpoint = house.endpoints.at(path).ok_or_else(|| {
+        let (endpoint, parameters) = house.endpoints.at(path).ok_or_else(|| {
             let paths = house.endpoints.iter().map(|endpoint| &*endpoint.path).collect::<Vec<_>>().join(", ");
             Refusal::plain(Code::NotFound).because(format!("there is no endpoint at {path}; there are: {paths}"))
         })?;
         let listen = loaded.config.server.listen.to_string();
         let knock = Knock {
-            endpoint: Arc::clone(endpoint),
+            endpoint,
+            parameters,
             query,
             origin: self.origin.as_deref(),
             host: self.host.as_deref().unwrap_or(&listen),

@@ -57,12 +57,17 @@ fn judge(place: Where, environment: &Environment) -> Result<(), Failure> {
     Ok(page::print(&format!("ok\n{warnings}"))?)
 }
 
-fn show(place: Where, environment: Environment) -> Result<(), Failure> {
+/// The configuration, or, where there is none, that of dev mode.
+pub(super) fn in_force(place: Where, environment: Environment) -> Result<Loaded, Failure> {
     let mode = if is_there(&place, &environment) { Mode::Serve } else { Mode::Dev };
     if mode == Mode::Dev {
         page::remark("No configuration: this is what dev mode has.");
     }
-    let loaded = load(place, environment, mode)?;
+    load(place, environment, mode)
+}
+
+fn show(place: Where, environment: Environment) -> Result<(), Failure> {
+    let loaded = in_force(place, environment)?;
     Ok(page::print(&loaded.show(Some(compose::open_files())))?)
 }
 

@@ -3,10 +3,14 @@
 mod doors;
 mod keys;
 mod process;
+mod rooms;
+mod routes;
+mod words;
 
 use super::{
     Config, Mode,
     fault::{Fault, Faults, Places},
+    routing::surroundings,
     shape::Misfit,
 };
 
@@ -59,7 +63,17 @@ pub(super) fn sense(config: &Config, mode: Mode) -> Complaints {
     process::check(config, mode, &mut complaints);
     keys::check(config, &mut complaints);
     doors::check(config, &mut complaints);
+    words::check(config, &mut complaints);
+    let around = surroundings(config);
+    routes::check(config, &around, &mut complaints);
+    rooms::check(config, &around, &mut complaints);
     complaints
+}
+
+/// A remedy in the words of the domain, as a sentence of its own.
+fn sentence(remedy: &str) -> String {
+    let mut letters = remedy.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// The first of several equal things, for each that comes again: (again, first).

@@ -8,7 +8,7 @@ use super::{fault::below, value::Scalar};
 
 /// One value of the file.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Node {
+pub(crate) enum Node {
     /// A text; a time is one, too.
     Text(String),
     /// A whole number.
@@ -25,7 +25,7 @@ pub(super) enum Node {
 
 impl Node {
     /// The value, where it is a single one.
-    pub(super) fn scalar(&self) -> Option<Scalar<'_>> {
+    pub(crate) fn scalar(&self) -> Option<Scalar<'_>> {
         match self {
             Self::Text(text) => Some(Scalar::Text(text)),
             Self::Integer(number) => Some(Scalar::Integer(*number)),
@@ -36,7 +36,7 @@ impl Node {
     }
 
     /// What it is, in a sentence.
-    pub(super) const fn form(&self) -> &'static str {
+    pub(crate) const fn form(&self) -> &'static str {
         match self {
             Self::Text(_) => "a text",
             Self::Integer(_) => "a number",
@@ -50,25 +50,25 @@ impl Node {
 
 /// A file that was read.
 #[derive(Debug)]
-pub(super) struct Document {
+pub(crate) struct Document {
     /// Its values.
-    pub(super) root: Node,
+    pub(crate) root: Node,
     /// The line and column of every key.
-    pub(super) lines: BTreeMap<String, (usize, usize)>,
+    pub(crate) lines: BTreeMap<String, (usize, usize)>,
 }
 
 /// Why a file is no TOML.
 #[derive(Debug)]
-pub(super) struct Malformed {
+pub(crate) struct Malformed {
     /// Where.
-    pub(super) at: (usize, usize),
+    pub(crate) at: (usize, usize),
     /// Why.
-    pub(super) why: String,
+    pub(crate) why: String,
 }
 
 impl Document {
     /// Reads a file's text.
-    pub(super) fn read(text: &str) -> Result<Self, Malformed> {
+    pub(crate) fn read(text: &str) -> Result<Self, Malformed> {
         let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
         let mut reader = Reader { text, ends, lines: BTreeMap::new() };
         let parsed = Parsed::parse(text).map_err(|fault| Malformed {

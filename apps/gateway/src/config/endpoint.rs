@@ -1,16 +1,19 @@
 //! The endpoints: the doors, each with its own law.
 
+use std::collections::BTreeMap;
+
 use gateway_domain::{PlanName, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{Described, EndpointPath, Limit, Origin, Period, Size};
+use super::value::{Described, EndpointPath, Label, Limit, Origin, Period, Size};
 
 /// Where the file has any, exactly those exist; where it has none, those that ship do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Endpoint {
-    /// Where it is.
+    /// Where it is. A segment may be `{agentId}` or `{userId}`: then it must equal the token's own value. An exact path
+    /// goes before one with parameters.
     pub path: EndpointPath,
     /// Who may come in: somebody with one of these roles; the first that fits is the one they are admitted as. None:
     /// any authenticated user.
@@ -33,12 +36,18 @@ pub struct Endpoint {
     /// How long before its expiry a connection is warned.
     #[serde(default = "Endpoint::expiry_warning")]
     pub expiry_warning: Limit<Period>,
+    /// Rooms that a connection is put into by itself; may hold `{sender.userId}` and the like, as routes do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub join: Vec<Label>,
     /// How often the gateway asks a silent client whether it is there.
     #[serde(default = "Endpoint::heartbeat")]
     pub heartbeat: Period,
     /// How long it waits for the answer; any inbound frame is one.
     #[serde(default = "Endpoint::heartbeat_timeout")]
     pub heartbeat_timeout: Period,
+    /// Whether the gateway asks by a `ping` message, too, for clients that cannot see ping frames.
+    #[serde(default)]
+    pub heartbeat_message: bool,
     /// How long a client may send no message.
     #[serde(default = "Endpoint::idle_timeout")]
     pub idle_timeout: Limit<Period>,
@@ -54,6 +63,12 @@ pub struct Endpoint {
     /// What the plan's messages are counted by.
     #[serde(default)]
     pub messages_scope: MessagesScope,
+    /// What clients here call the gateway's own types: `{ ping = "PING", "auth.refresh" = "TOKEN_REFRESH" }`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, Label>,
+    /// What clients here call the members of a message.
+    #[serde(default, skip_serializing_if = "Envelope::is_native")]
+    pub envelope: Envelope,
 }
 
 impl Endpoint {
@@ -75,6 +90,25 @@ impl Endpoint {
 
     fn max_message() -> Size {
         Size::kib(1024)
+    }
+}
+
+/// What is absent has its own name. It holds for everything that is sent and received at the endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Envelope {
+    /// What `id` is called.
+    pub id: Option<Label>,
+    /// What `payload` is called.
+    pub payload: Option<Label>,
+    /// What `replyTo` is called; may be the name of `id`.
+    pub reply_to: Option<Label>,
+}
+
+impl Envelope {
+    /// Whether every member has its own name.
+    pub const fn is_native(&self) -> bool {
+        self.id.is_none() && self.payload.is_none() && self.reply_to.is_none()
     }
 }
 

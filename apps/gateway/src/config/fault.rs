@@ -73,7 +73,7 @@ impl Faults {
     }
 
     /// One alone.
-    pub(super) fn one(fault: Fault) -> Self {
+    pub(crate) fn one(fault: Fault) -> Self {
         Self(vec![fault])
     }
 
@@ -146,6 +146,11 @@ impl Places {
         }
     }
 
+    /// Whether the file gave that list, be it empty.
+    pub(super) fn gave(&self, list: &str) -> bool {
+        self.lines.contains_key(list) || self.lines.contains_key(&format!("{list}[0]"))
+    }
+
     /// Where a key that is missing belongs: beside what was given of the same table.
     pub(super) fn of_missing(&self, key: &str) -> Place {
         let Some(table) = parent(key).filter(|table| !self.lines.contains_key(*table)) else { return self.of(key) };
@@ -179,7 +184,7 @@ pub(super) fn parent(key: &str) -> Option<&str> {
 }
 
 /// The key of a name inside a key.
-pub(super) fn below(key: &str, name: &str) -> String {
+pub(crate) fn below(key: &str, name: &str) -> String {
     let bare =
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
     let name = if bare { name.to_owned() } else { format!("\"{}\"", name.escape_debug()) };

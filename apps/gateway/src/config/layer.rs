@@ -12,12 +12,12 @@ use super::{
     Config, DEFAULT_FILE, Loaded, Mode, Sources, check,
     document::{Document, Node},
     fault::{Fault, Faults, Place, Places, below, parent},
-    secret,
+    routing, secret,
     shape::{Form, Misfit, SCHEMA, Walk, can_be_off, plain, unknown},
     value::Scalar,
 };
 
-/// What ships: plans and endpoints. The rest ships as the defaults of the types.
+/// What ships: plans, endpoints, routes and rules. The rest ships as the defaults of the types.
 pub(super) const SHIPPED: &str = include_str!("shipped.toml");
 /// What dev mode adds.
 const DEV: &str = include_str!("dev.toml");
@@ -61,7 +61,8 @@ pub fn load(sources: Sources) -> Result<Loaded, Faults> {
     if !draft.is_complete(&built)? {
         Faults::gather(std::mem::take(&mut draft.faults))?;
     }
-    let config: Config = built.try_deserialize().map_err(|fault| draft.impossible(&fault))?;
+    let mut config: Config = built.try_deserialize().map_err(|fault| draft.impossible(&fault))?;
+    routing::fit(&mut config, &draft.places);
     let mut complaints = check::sense(&config, sources.mode);
     if sources.mode == Mode::Serve {
         // The secrets are dropped again: whoever needs them asks for them apart.
@@ -190,7 +191,7 @@ impl Draft {
 }
 
 /// A text file of bounded size.
-fn read(file: &Path) -> std::io::Result<String> {
+pub(crate) fn read(file: &Path) -> std::io::Result<String> {
     let size = fs::metadata(file)?.len();
     if size > LARGEST {
         return Err(std::io::Error::other(format!("it has {size} bytes, and {LARGEST} is the most")));

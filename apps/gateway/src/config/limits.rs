@@ -4,7 +4,7 @@ use gateway_domain::{PlanName, Timestamp, UserId, network::Network, plan};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{Connections, Count, Described, Label, Limit, Period, Rate};
+use super::value::{Connections, Count, Described, Label, Limit, Period, Rate, Size};
 
 /// A token may carry tighter limits of its own, never wider ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -97,6 +97,14 @@ pub struct Limits {
     pub unauthenticated_per_address: Count,
     /// Bans an address by itself after so many refusals.
     pub auto_ban: Limit<AutoBan>,
+    /// How many rooms a connection may be in.
+    pub rooms_per_connection: Limit<Count>,
+    /// What may wait to be sent to a connection.
+    pub outbox: Outbox,
+    /// How many of its requests a connection may have open.
+    pub requests_per_connection: Limit<Count>,
+    /// How many requests may be open in all.
+    pub requests: Limit<Count>,
 }
 
 impl Default for Limits {
@@ -110,8 +118,41 @@ impl Default for Limits {
             unauthenticated: Count::new(1_024),
             unauthenticated_per_address: Count::new(256),
             auto_ban: Limit::Off,
+            rooms_per_connection: Limit::At(Count::new(100)),
+            outbox: Outbox::default(),
+            requests_per_connection: Limit::At(Count::new(256)),
+            requests: Limit::At(Count::new(100_000)),
         }
     }
+}
+
+/// What may wait for a client that reads more slowly than it is sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Outbox {
+    /// So many messages.
+    pub messages: Count,
+    /// So many bytes.
+    pub bytes: Size,
+    /// What happens where it is full.
+    pub when_full: WhenFull,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self { messages: Count::new(1_024), bytes: Size::mib(4), when_full: WhenFull::Close }
+    }
+}
+
+/// What happens where an outbox is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenFull {
+    /// The connection is closed with 4010.
+    #[default]
+    Close,
+    /// The oldest events make room; nothing else is ever dropped.
+    DropOldest,
 }
 
 /// A rate, and how many may come at once.

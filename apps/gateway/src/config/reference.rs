@@ -86,7 +86,9 @@ fn section(page: &mut String, name: &str, schema: &Json, depth: usize) {
     let nested = |schema: &Json| {
         let schema = plain(schema);
         let items = schema.get("items").map(plain);
-        Form::of(schema) == Form::Table || items.is_some_and(|items| Form::of(items) == Form::Table)
+        // A map from names to single values is one row.
+        let single = schema.get("additionalProperties").is_some_and(|inner| inner.get("x-kind").is_some());
+        Form::of(schema) == Form::Table && !single || items.is_some_and(|items| Form::of(items) == Form::Table)
     };
     for (key, schema) in keys().filter(|(_, schema)| !nested(schema)) {
         let default = match schema.get("default") {
@@ -113,7 +115,8 @@ fn kind(schema: &Json) -> String {
         Form::Boolean => "true or false".to_owned(),
         Form::Choice => choices(schema).map(|(word, _)| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", "),
         Form::List => format!("list: {}", schema.get("items").map(kind).unwrap_or_default()),
-        Form::Scalar | Form::Table => text(schema, "x-kind"),
+        Form::Table => format!("table: {}", schema.get("additionalProperties").map(kind).unwrap_or_default()),
+        Form::Scalar => text(schema, "x-kind"),
     };
     if can_be_off(schema) { format!("{kind}, or `\"off\"`") } else { kind }
 }

@@ -310,7 +310,7 @@ pub(super) fn unknown(schema: &Json, name: &str, key: String) -> Misfit {
 }
 
 /// The known word that a mistyped one is nearest to, where one is near.
-pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let typed: String = word.chars().take(64).map(|c| if c == '-' { '_' } else { c.to_ascii_lowercase() }).collect();
     let near = known.map(|known| (strsim::damerau_levenshtein(&typed, &known.replace('-', "_")), known));
     near.filter(|(distance, known)| *distance <= (known.len() / 3).clamp(1, 3)).min().map(|(_, known)| known)

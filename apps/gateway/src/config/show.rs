@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Endpoint, Loaded, RejectWith};
+use super::{Endpoint, Join, Loaded, RejectWith, RoomRule, Route, value::Label};
 
 pub(super) fn policy(loaded: &Loaded, open_files: Option<u64>) -> String {
     let config = &loaded.config;
@@ -38,6 +38,18 @@ pub(super) fn policy(loaded: &Loaded, open_files: Option<u64>) -> String {
     for endpoint in &config.endpoints {
         say(&door(endpoint));
     }
+    if config.routes.is_empty() {
+        say("No routes: whatever clients send goes nowhere.");
+    }
+    for (at, each) in config.routes.iter().enumerate() {
+        say(&route(at, each));
+    }
+    if config.rooms.rules.is_empty() {
+        say("No rules of rooms: nobody may subscribe to any.");
+    }
+    for rule in &config.rooms.rules {
+        say(&room(rule));
+    }
     text.push('\n');
     match toml_edit::ser::to_string_pretty(config) {
         Ok(toml) => text.push_str(&toml),
@@ -50,12 +62,57 @@ pub(super) fn policy(loaded: &Loaded, open_files: Option<u64>) -> String {
 
 /// A door in a sentence.
 fn door(endpoint: &Endpoint) -> String {
-    let list = |each: Vec<String>, none: &str| if each.is_empty() { none.to_owned() } else { each.join(", ") };
-    let roles = list(endpoint.roles.iter().map(ToString::to_string).collect(), "any authenticated user");
-    let pages = list(endpoint.origins.iter().map(ToString::to_string).collect(), "no browser");
+    let named = |each: Vec<String>, none: &str| if each.is_empty() { none.to_owned() } else { each.join(", ") };
+    let roles = named(endpoint.roles.iter().map(ToString::to_string).collect(), "any authenticated user");
+    let pages = named(endpoint.origins.iter().map(ToString::to_string).collect(), "no browser");
     let refuses = match endpoint.reject_with {
         RejectWith::Http => "an HTTP status",
         RejectWith::CloseCode => "a close code",
     };
     format!("{}: {roles}; pages: {pages}; refuses by {refuses}.", endpoint.path)
+}
+
+/// A route in a sentence.
+fn route(at: usize, route: &Route) -> String {
+    let mut text = format!("routes[{at}]: {} from {} to {}", list(&route.types), list(&route.from), list(&route.to));
+    if let Some(permission) = &route.permission {
+        let _ = write!(text, "; needs {permission}");
+    }
+    if let Some(wait) = route.reply_timeout {
+        let _ = write!(text, "; answered within {wait}");
+    }
+    if let Some(renamed) = &route.renamed {
+        let _ = write!(text, "; sent on as {renamed}");
+    }
+    if route.priority {
+        text.push_str("; goes through over the limit");
+    }
+    text + "."
+}
+
+/// A rule in a sentence.
+fn room(rule: &RoomRule) -> String {
+    let who = match rule.join.as_slice() {
+        [] => "nobody".to_owned(),
+        entries => entries.iter().map(member).collect::<Vec<_>>().join(", or "),
+    };
+    format!("rooms {}: {who} may subscribe.", rule.pattern)
+}
+
+/// Who an entry fits.
+fn member(join: &Join) -> String {
+    let Join { role, permission, user, agent, plan } = join;
+    let keys = [
+        role.as_ref().map(|role| format!("role {role}")),
+        permission.as_ref().map(|permission| format!("permission {permission}")),
+        user.as_ref().map(|user| format!("user {user}")),
+        agent.as_ref().map(|agent| format!("agent {agent}")),
+        plan.as_ref().map(|plan| format!("plan {plan}")),
+    ];
+    let keys: Vec<_> = keys.into_iter().flatten().collect();
+    if keys.is_empty() { "everybody".to_owned() } else { keys.join(" with ") }
+}
+
+fn list(texts: &[Label]) -> String {
+    texts.iter().map(Label::as_str).collect::<Vec<_>>().join(", ")
 }

@@ -5,7 +5,9 @@
 mod address;
 mod credential;
 mod limit;
+mod path;
 mod quantity;
+mod texts;
 mod web;
 
 use std::{fmt, marker::PhantomData};
@@ -22,8 +24,10 @@ pub use self::{
     address::{ListenAddress, TrustedProxy},
     credential::{AgentSource, Algorithm, ClaimPath, ClaimPaths, Family, Sha256, TokenSource},
     limit::{Connections, Limit},
+    path::{EndpointPath, PathParameter},
     quantity::{Count, Leeway, Period, Rate, Size},
-    web::{EndpointPath, JwksUrl, Origin},
+    texts::Texts,
+    web::{JwksUrl, Origin},
 };
 
 /// One value before it means anything: what a line of the file or a variable says.
@@ -120,6 +124,7 @@ kinds![
     Role,
     Sha256,
     Size,
+    Texts,
     Timestamp,
     TokenSource,
     TrustedProxy,

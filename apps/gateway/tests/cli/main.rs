@@ -7,5 +7,6 @@ mod connecting;
 mod explaining;
 mod judging;
 mod keys;
+mod policy;
 mod support;
 mod tokens;

@@ -31,6 +31,9 @@ pub enum Event {
     /// A spent refresh token came again, and its family ended.
     #[serde(rename = "token.reused")]
     TokenReused,
+    /// A message was refused: its sender may not say it, or answers what it was not asked.
+    #[serde(rename = "message.refused")]
+    MessageRefused,
     /// Somebody went over the limit of messages.
     #[serde(rename = "limit.violated")]
     LimitViolated,
@@ -65,6 +68,7 @@ impl Event {
             Self::TokenRefused => "token.refused",
             Self::TokenIssued => "token.issued",
             Self::TokenReused => "token.reused",
+            Self::MessageRefused => "message.refused",
             Self::LimitViolated => "limit.violated",
             Self::PlanUnknown => "plan.unknown",
             Self::BanLaid => "ban.laid",

@@ -1,9 +1,12 @@
-//! What becomes of a message: held against the deadline, read, counted, answered.
+//! What becomes of a message: held against the deadline, read in the words of its endpoint, counted, answered.
+//!
+//! What answers somebody (a pong, a reply that was asked for), a cancel, a refresh and what a priority route takes are
+//! not counted: an answer must not be what puts its sender over the limit, and an emergency stop must always pass.
 
 use bytes::Bytes;
 use gateway_domain::{
     Code, Now, Refusal,
-    envelope::{Message, MessageFault, Notice},
+    envelope::{Message, MessageFault, Notice, is_reserved_type},
     rate::{Excess, Judgement},
 };
 use gateway_transport::{Outbound, SocketFault, Utf8Bytes};
@@ -28,18 +31,19 @@ impl From<SocketFault> for End {
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     pub(super) fn on_text(&mut self, text: &Utf8Bytes, now: Now) -> Result<(), End> {
         self.arrives(text.len(), now)?;
-        if self.occupant.endpoint.handler == Handler::Echo {
-            return self.echo(Outbound::Text(text.clone()), text.len(), now);
+        if matches!(self.occupant.endpoint.handler, Handler::Echo) {
+            return self.echo(Outbound::Text(text.clone().into()), text.len(), now);
         }
-        match Message::parse(text) {
+        let endpoint = std::sync::Arc::clone(&self.occupant.endpoint);
+        match endpoint.vocabulary.read(text) {
             Ok(message) => self.on_message(&message, now),
             Err(fault) => {
-                if self.counts(None, now)? {
-                    self.not_understood(None, &fault, now)?;
+                if self.counts(None, now) {
+                    self.not_understood(None, &fault, now);
                 }
-                Ok(())
             }
         }
+        Ok(())
     }
 
     pub(super) fn on_binary(&mut self, bytes: Bytes, now: Now) -> Result<(), End> {
@@ -49,7 +53,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 let length = bytes.len();
                 self.echo(Outbound::Binary(bytes), length, now)
             }
-            Handler::Routes => {
+            Handler::Routes | Handler::Own(_) => {
                 Err(End::Refused(Refusal::new(Code::UnsupportedData, "this endpoint speaks JSON in text messages")))
             }
         }
@@ -62,74 +66,82 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     }
 
     fn echo(&mut self, message: Outbound, bytes: usize, now: Now) -> Result<(), End> {
-        if self.counts(None, now)? {
+        if self.counts(None, now) {
             self.occupant.traffic.sent(bytes);
             self.socket.queue(message)?;
         }
         Ok(())
     }
 
-    fn on_message(&mut self, message: &Message<'_>, now: Now) -> Result<(), End> {
+    fn on_message(&mut self, message: &Message<'_>, now: Now) {
         let id = message.id.as_deref();
         match &*message.kind {
-            // Exempt: the answer to a heartbeat must not be what puts somebody over the limit.
-            "pong" => Ok(()),
-            "auth.refresh" => Ok(self.on_refresh(message, now)?),
-            kind => {
-                if !self.counts(id, now)? {
-                    return Ok(());
+            "pong" => {}
+            "auth.refresh" => self.on_refresh(message, now),
+            "reply" => self.on_reply(message, now),
+            "cancel" => self.on_cancel(message, now),
+            kind if is_reserved_type(kind) => {
+                if !self.counts(id, now) {
+                    return;
                 }
                 match kind {
-                    "ping" => Ok(self.pong(id, message.payload)?),
-                    "reply" => Ok(self.say_error(id, &Refusal::plain(Code::NotAsked))?),
+                    "ping" => self.pong(id, message.payload),
+                    "subscribe" => self.on_subscribe(message, now),
+                    "unsubscribe" => self.on_unsubscribe(message, now),
                     _ => {
-                        let fault = MessageFault::Form(format!("no route takes `{}`", shortened(kind)));
-                        self.not_understood(id, &fault, now)
+                        let why = format!("`{}` is a word of the gateway's own", shortened(kind));
+                        self.not_understood(id, &MessageFault::Form(why), now);
                     }
                 }
             }
+            _ => self.on_routed(message, now),
         }
     }
 
     /// What was not said comes back as that, and not as null.
-    fn pong(&mut self, id: Option<&str>, payload: Option<&RawValue>) -> Result<(), SocketFault> {
-        self.say_text(Notice { kind: "pong", id, payload }.to_text().unwrap_or_default())
+    fn pong(&self, id: Option<&str>, payload: Option<&RawValue>) {
+        self.say_text(Notice { kind: "pong", id, payload }.to_text().unwrap_or_default());
     }
 
     /// Counts a message; whether it may pass. If not, the client is told, as often as it should be.
-    fn counts(&mut self, id: Option<&str>, now: Now) -> Result<bool, End> {
+    pub(super) fn counts(&self, id: Option<&str>, now: Now) -> bool {
         let judgement = self.occupant.stands(|standing| standing.account.judge(&standing.plan.messages, now));
         match judgement {
-            Judgement::Admitted => Ok(true),
+            Judgement::Admitted => true,
             Judgement::Refused(excess) => {
-                self.too_much(id, excess, "too many messages", now)?;
-                Ok(false)
+                self.too_much(id, excess, "too many messages", now);
+                false
             }
         }
     }
 
-    fn too_much(&mut self, id: Option<&str>, excess: Excess, what: &'static str, now: Now) -> Result<(), End> {
+    fn too_much(&self, id: Option<&str>, excess: Excess, what: &'static str, now: Now) {
         let refusal = Refusal::new(Code::RateLimited, what).retry_after(excess.retry_after);
         if let Some(nth) = excess.violation {
             let wait = refusal.retry_after_seconds().unwrap_or_default();
             let told = refusal.clone().because(format!("{what}: violation {nth}, to wait {wait} s"));
             self.house.audit.event_of(Event::LimitViolated, &told, &self.occupant.subject(), now);
         }
-        if excess.tell {
-            self.say_error(id, &refusal)?;
+        // A raw endpoint speaks no messages.
+        if excess.tell && self.occupant.endpoint.hears() {
+            self.say_error(id, &refusal);
         }
-        Ok(())
     }
 
-    fn not_understood(&mut self, id: Option<&str>, fault: &MessageFault, now: Now) -> Result<(), End> {
-        self.say_error(id, &Refusal::new(Code::InvalidMessage, fault.to_string()))?;
+    pub(super) fn not_understood(&self, id: Option<&str>, fault: &MessageFault, now: Now) {
+        self.say_error(id, &Refusal::new(Code::InvalidMessage, fault.to_string()));
         if let Some(excess) = self.occupant.stands(|standing| standing.account.invalid(now)) {
-            self.too_much(None, excess, "too many messages that are not understood", now)?;
+            self.too_much(None, excess, "too many messages that are not understood", now);
         }
-        Ok(())
+    }
+
+    /// Refuses a message that was understood, and writes it down.
+    pub(super) fn refuse(&self, id: Option<&str>, refusal: &Refusal, now: Now) {
+        self.house.audit.event_of(Event::MessageRefused, refusal, &self.occupant.subject(), now);
+        self.say_error(id, refusal);
     }
 }
 
-fn shortened(kind: &str) -> &str {
+pub(super) fn shortened(kind: &str) -> &str {
     kind.get(..kind.floor_char_boundary(64)).unwrap_or_default()
 }

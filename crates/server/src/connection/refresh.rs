@@ -4,12 +4,11 @@
 use std::{num::NonZeroU32, ops::ControlFlow, sync::Arc, time::Duration};
 
 use gateway_domain::{Code, Now, Refusal, Timestamp, Token, envelope::Message, plan::Rate};
-use gateway_transport::SocketFault;
 use governor::{RateLimiter, clock::Clock};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Connection, ending_of};
+use super::Connection;
 use crate::{
     audit::Event,
     clock,
@@ -71,22 +70,21 @@ impl RefreshQuota {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
-    pub(super) fn on_refresh(&mut self, message: &Message<'_>, now: Now) -> Result<(), SocketFault> {
+    pub(super) fn on_refresh(&mut self, message: &Message<'_>, now: Now) {
         let id = message.id.as_deref();
-        if let Err(refusal) = self.refresh_quota.admit() {
-            return self.say_error(id, &refusal);
+        let credential = self.refresh_quota.admit().and_then(|()| match self.refreshing {
+            Some(_) => {
+                Err(Refusal::new(Code::RateLimited, "a refresh is under way").retry_after(Duration::from_secs(1)))
+            }
+            None => credential(message),
+        });
+        match credential {
+            Ok(credential) => {
+                let (house, occupant) = (Arc::clone(&self.house), Arc::clone(&self.occupant));
+                self.refreshing = Some((id.map(str::to_owned), Box::pin(refresh(house, occupant, credential, now))));
+            }
+            Err(refusal) => self.say_error(id, &refusal),
         }
-        if self.refreshing.is_some() {
-            let refusal = Refusal::new(Code::RateLimited, "a refresh is under way").retry_after(Duration::from_secs(1));
-            return self.say_error(id, &refusal);
-        }
-        let credential = match credential(message) {
-            Ok(credential) => credential,
-            Err(refusal) => return self.say_error(id, &refusal),
-        };
-        let (house, occupant) = (Arc::clone(&self.house), Arc::clone(&self.occupant));
-        self.refreshing = Some((id.map(str::to_owned), Box::pin(refresh(house, occupant, credential, now))));
-        Ok(())
     }
 
     pub(super) fn refreshed(
@@ -95,15 +93,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     ) -> ControlFlow<Ending> {
         let now = clock::now();
         let id = id.as_deref();
-        let said = match outcome {
+        match outcome {
             Ok(refreshed) => {
                 let principal = Arc::clone(&refreshed.standing.principal);
-                let said = self.take_standing(id, refreshed, now);
+                self.take_standing(id, refreshed, now);
                 // A ban or a revocation that came meanwhile has met the old token, or is met here.
                 if let Err(refusal) = self.house.gate.still_welcome(&principal, &self.occupant.address, now) {
                     return ControlFlow::Break(Ending::Ours(refusal));
                 }
-                said
+                // Behind the word that it was taken: which rooms are left by it.
+                self.house.hub.judge_again(&self.occupant);
             }
             Err(refusal) => {
                 let occupant = Arc::clone(&self.occupant);
@@ -111,17 +110,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 if matches!(refusal.code, Code::Banned | Code::TokenRevoked) {
                     return ControlFlow::Break(Ending::Ours(refusal));
                 }
-                self.say_error(id, &refusal)
+                self.say_error(id, &refusal);
             }
-        };
-        said.map_or_else(|fault| ControlFlow::Break(ending_of(fault)), ControlFlow::Continue)
+        }
+        ControlFlow::Continue(())
     }
 
-    fn take_standing(&mut self, id: Option<&str>, refreshed: Refreshed, now: Now) -> Result<(), SocketFault> {
+    fn take_standing(&mut self, id: Option<&str>, refreshed: Refreshed, now: Now) {
         let Refreshed { standing, issued } = refreshed;
         let principal = Arc::clone(&standing.principal);
         self.session.refresh(principal.expires_at);
         self.occupant.restand(standing);
+        self.from = None;
         let reason = format!("a new token, until {}", principal.expires_at);
         self.house.audit.event(Event::TokenRefreshed, &self.occupant.subject(), reason, now);
         let payload = RefreshedPayload {
@@ -130,7 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             access_token: issued.as_ref().map(|issued| issued.access_token.expose()),
             refresh_token: issued.as_ref().map(|issued| issued.refresh_token.expose()),
         };
-        self.say("auth.refreshed", id, &payload)
+        self.say("auth.refreshed", id, &payload);
     }
 }
 

@@ -119,34 +119,3 @@ pub(super) fn fault(path: &str, message: impl Into<String>) -> Faulty {
         allow: None,
     }
 }
-
-/// A segment of a path, percent-decoded once.
-pub(super) fn decoded(segment: &str) -> Option<String> {
-    let (mut bytes, mut rest) = (Vec::with_capacity(segment.len()), segment.as_bytes());
-    while let Some((first, after)) = rest.split_first() {
-        let (byte, after) = match (first, after) {
-            (b'%', [high, low, after @ ..]) => {
-                let digit = |byte: &u8| char::from(*byte).to_digit(16);
-                (u8::try_from(digit(high)? * 16 + digit(low)?).ok()?, after)
-            }
-            (b'%', _) => return None,
-            (byte, after) => (*byte, after),
-        };
-        bytes.push(byte);
-        rest = after;
-    }
-    String::from_utf8(bytes).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_segment_is_decoded_once() {
-        assert_eq!(decoded("a%2Fb%2541").as_deref(), Some("a/b%41"));
-        for broken in ["%", "%4", "%zz", "%ff"] {
-            assert_eq!(decoded(broken), None, "{broken}");
-        }
-    }
-}

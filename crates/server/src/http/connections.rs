@@ -131,7 +131,7 @@ fn described(site: &Site, here: &Occupant, now: Now) -> Value {
 }
 
 fn named(segment: &str) -> Result<UserId, super::answer::Faulty> {
-    let text = super::answer::decoded(segment).ok_or_else(|| fault("user", "is not UTF-8"))?;
+    let text = crate::endpoint::decoded(segment).ok_or_else(|| fault("user", "is not UTF-8"))?;
     UserId::parse(&text).map_err(|wrong| fault("user", wrong.to_string()))
 }
 

@@ -6,7 +6,7 @@ use gateway_domain::{
     Code, Refusal,
     ban::{Ban, Subject as Banned},
 };
-use gateway_transport::{CloseFrame, Socket, SocketLimits, Upgrade, examine, upgraded};
+use gateway_transport::{CloseFrame, Query, Socket, SocketLimits, Upgrade, examine, upgraded};
 use http::Method;
 use hyper::upgrade::OnUpgrade;
 use warp::reply::Response;
@@ -15,7 +15,7 @@ use super::{Call, Site, answer::Answer, bans::meets};
 use crate::{
     audit::{Event, Subject},
     clock, connection,
-    endpoint::{Endpoint, RejectWith},
+    endpoint::{Endpoint, Parameters, RejectWith},
     gate::{Admitted, Handshake},
     hub::{Arrival, Occupant},
     ledger::{LedgerFault, banned},
@@ -27,7 +27,7 @@ const SUBPROTOCOL: &str = "gateway.v1";
 const UPGRADE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Lets somebody in, or refuses.
-pub(super) async fn open(site: &Arc<Site>, call: &mut Call, endpoint: Arc<Endpoint>) -> Answer {
+pub(super) async fn open(site: &Arc<Site>, call: &mut Call, endpoint: Arc<Endpoint>, parameters: Parameters) -> Answer {
     if call.method != Method::GET {
         return Err(super::answer::Faulty {
             allow: Some("GET"),
@@ -39,16 +39,18 @@ pub(super) async fn open(site: &Arc<Site>, call: &mut Call, endpoint: Arc<Endpoi
     let handshake = Handshake {
         request_id: call.request_id,
         endpoint,
+        parameters,
         address: call.address,
         query: call.query()?,
         headers: std::mem::take(&mut call.headers),
         secure: call.info.secure,
     };
+    let autojoin = autojoin(&handshake.query)?;
     let outcome = pass(site, &handshake).await;
     call.headers = handshake.headers;
     let endpoint = handshake.endpoint;
     match outcome {
-        Ok(admitted) => Ok(welcome(site, call, &upgrade, on_upgrade, endpoint, admitted)),
+        Ok(admitted) => Ok(welcome(site, call, &upgrade, on_upgrade, endpoint, admitted, autojoin)),
         Err(refusal) => {
             site.punish(call, &refusal).await;
             match endpoint.reject_with {
@@ -69,6 +71,15 @@ async fn pass(site: &Site, handshake: &Handshake) -> Result<Admitted, Refusal> {
     gate.admit(handshake, candidate, now).await
 }
 
+/// Whether a connection is put into the rooms that one is put into by itself; who wants to recover them is not.
+fn autojoin(query: &Query) -> Result<bool, Refusal> {
+    match query.get("autojoin")? {
+        None | Some("true") => Ok(true),
+        Some("false") => Ok(false),
+        Some(_) => Err(Refusal::new(Code::InvalidRequest, "`autojoin` is true or false")),
+    }
+}
+
 /// The answer to somebody who is let in; the connection runs as a task of its own, so that nothing of the handshake
 /// stays in memory with it.
 fn welcome(
@@ -78,6 +89,7 @@ fn welcome(
     on_upgrade: OnUpgrade,
     endpoint: Arc<Endpoint>,
     admitted: Admitted,
+    autojoin: bool,
 ) -> Response {
     let Admitted { seat, standing, unknown_plan } = admitted;
     let now = clock::now();
@@ -92,6 +104,7 @@ fn welcome(
         endpoint,
         address: call.address,
         user_agent: call.user_agent().map(|name| name.chars().take(256).collect::<String>().into()),
+        autojoin,
     };
     let occupant = Arc::new(Occupant::new(seat.id(), arrival, standing, now));
     let house = Arc::clone(&site.house);

@@ -8,12 +8,15 @@ use std::{
     time::Duration,
 };
 
-use gateway_domain::{ConnectionId, Now, Principal, Refusal, RequestId, Role, Tick, Timestamp, UserId, plan::Plan};
-use gateway_transport::address::ClientAddress;
+use gateway_domain::{
+    AgentId, ConnectionId, Now, Principal, Refusal, RequestId, Role, Tick, Timestamp, UserId, plan::Plan,
+};
+use gateway_transport::{Text, address::ClientAddress};
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::Notify;
 
+use super::outbox::{Class, Outbox, OutboxBounds, Put};
 use crate::{audit::Subject, endpoint::Endpoint, limits::Account};
 
 /// What carries a connection.
@@ -43,6 +46,9 @@ pub struct Occupant {
     pub connected_at: Timestamp,
     /// What it has said and heard.
     pub traffic: Traffic,
+    /// Whether it hears what is said to its user without having asked for it.
+    pub hears_user: bool,
+    outbox: Outbox,
     user: UserId,
     standing: Mutex<Standing>,
     orders: Mutex<Orders>,
@@ -94,6 +100,8 @@ pub struct Arrival {
     pub address: ClientAddress,
     /// What the client calls itself.
     pub user_agent: Option<Box<str>>,
+    /// Whether it is put into the rooms that one is put into by itself.
+    pub autojoin: bool,
 }
 
 impl Occupant {
@@ -108,6 +116,8 @@ impl Occupant {
             user_agent: arrival.user_agent,
             connected_at: now.wall,
             traffic: Traffic::default(),
+            hears_user: arrival.autojoin,
+            outbox: Outbox::default(),
             user: standing.principal.user.clone(),
             standing: Mutex::new(standing),
             orders: Mutex::default(),
@@ -120,6 +130,38 @@ impl Occupant {
     /// Whose it is. A refresh never changes that.
     pub const fn user(&self) -> &UserId {
         &self.user
+    }
+
+    /// The agent that it is. A refresh never changes that.
+    pub fn agent(&self) -> Option<AgentId> {
+        self.stands(|standing| standing.principal.agent.clone()).filter(|_| self.endpoint.agents)
+    }
+
+    /// Puts a text into its outbox, and rings where it may be asleep.
+    pub fn put(&self, text: Text, class: Class, bounds: &OutboxBounds) -> Put {
+        let put = self.outbox.put(text, class, bounds);
+        if put == Put::First {
+            self.bell.notify_one();
+        }
+        put
+    }
+
+    /// Puts a text of its own task's into its outbox: nobody has to be woken.
+    #[cfg(feature = "net")]
+    pub(crate) fn note(&self, text: Text, bounds: &OutboxBounds) -> Put {
+        self.outbox.put(text, Class::Control, bounds)
+    }
+
+    /// Takes the next that it is to be told.
+    pub fn take(&self) -> Option<Text> {
+        let text = self.outbox.take()?;
+        self.traffic.sent(text.len());
+        Some(text)
+    }
+
+    /// How many messages and bytes wait to be told.
+    pub fn waiting(&self) -> (usize, usize) {
+        self.outbox.waiting()
     }
 
     /// What its token gave it.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use gateway_domain::{Code, ConnectionId, Refusal, UserId};
+use gateway_domain::{AgentId, Code, ConnectionId, Refusal, UserId, registry::Listing};
 
-use super::{Hub, Occupant};
+use super::{Hub, Occupant, agents::Gone};
 use crate::{audit::Event, clock};
 
 /// A place in the house, taken before the upgrade and given back when this is dropped.
@@ -13,6 +13,7 @@ pub struct Seat {
     hub: Arc<Hub>,
     user: UserId,
     id: ConnectionId,
+    agent: Option<AgentId>,
     occupant: Option<Arc<Occupant>>,
     ending: Ending,
 }
@@ -31,8 +32,8 @@ pub enum Ending {
 }
 
 impl Seat {
-    pub(super) const fn taken(hub: Arc<Hub>, user: UserId, id: ConnectionId) -> Self {
-        Self { hub, user, id, occupant: None, ending: Ending::Aborted }
+    pub(super) const fn taken(hub: Arc<Hub>, user: UserId, id: ConnectionId, agent: Option<AgentId>) -> Self {
+        Self { hub, user, id, agent, occupant: None, ending: Ending::Aborted }
     }
 
     /// The connection's id.
@@ -40,10 +41,10 @@ impl Seat {
         self.id
     }
 
-    /// Sits down: from now on the connection is found, counted and told. Refused where it was evicted meanwhile.
+    /// Sits down: from now on the connection is found, counted and told. Refused where it was evicted, or an agent
+    /// replaced, meanwhile.
     pub fn occupy(&mut self, occupant: Arc<Occupant>) -> Result<(), Refusal> {
-        let entered = self.hub.registry.lock().enter(&self.user, self.id, Arc::clone(&occupant));
-        entered.map_err(|_| Refusal::plain(Code::Evicted))?;
+        self.enter(&occupant)?;
         // A drain that began since the gate was passed has not seen this connection.
         if self.hub.is_draining() {
             occupant.end(Refusal::plain(Code::Draining).retry_after(std::time::Duration::from_secs(5)));
@@ -51,6 +52,25 @@ impl Seat {
         self.hub.metrics.connected(&occupant.endpoint.path);
         self.hub.audit.event(Event::Connected, &occupant.subject(), "admitted", clock::now());
         self.occupant = Some(occupant);
+        Ok(())
+    }
+
+    fn enter(&self, occupant: &Arc<Occupant>) -> Result<(), Refusal> {
+        let now = clock::now();
+        let listing = Listing {
+            endpoint: Arc::clone(&occupant.endpoint.path),
+            role: occupant.stands(|standing| standing.role.clone()),
+            hears_user: occupant.hears_user && occupant.endpoint.hears(),
+        };
+        let mut books = self.hub.books.lock();
+        let entered = books.registry.enter(&self.user, self.id, Arc::clone(occupant), listing);
+        entered.map_err(|_| Refusal::plain(if self.agent.is_some() { Code::Replaced } else { Code::Evicted }))?;
+        if occupant.hears_user {
+            self.hub.put_into_rooms(&mut books, occupant, now);
+        }
+        if let Some(agent) = &self.agent {
+            self.hub.agent_came(&mut books, agent, now);
+        }
         Ok(())
     }
 
@@ -62,7 +82,8 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.hub.registry.lock().leave(&self.user, self.id);
+        let (gone, now) = (Gone::by(&self.ending), clock::now());
+        self.hub.strike(&mut self.hub.books.lock(), (&self.user, self.id, self.agent.as_ref()), gone, now);
         let Some(occupant) = self.occupant.take() else { return };
         let (by, code) = match &self.ending {
             Ending::Ours(refusal) => ("gateway", refusal.code.name().to_owned()),
@@ -71,7 +92,7 @@ impl Drop for Seat {
             Ending::Aborted => ("aborted", "none".into()),
         };
         self.hub.metrics.disconnected(&occupant.endpoint.path, by, &code);
-        let (subject, now) = (occupant.subject(), clock::now());
+        let subject = occupant.subject();
         match &self.ending {
             Ending::Ours(refusal) => self.hub.audit.event_of(Event::Disconnected, refusal, &subject, now),
             Ending::Peer(Some(code)) => {

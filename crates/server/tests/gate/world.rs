@@ -19,15 +19,15 @@ use gateway_domain::{
     ban::{Ban, Subject},
     plan::{Messages, OnConnectionLimit, OwnLimits, Plan},
     revocation::{Revocation, RevokedSubject},
-    session::{OnExpiry, SessionRules},
+    route::Routes,
 };
 use gateway_server::{
     House,
     audit::{AddressDetail, Audit, Destination},
     clock,
-    endpoint::{Endpoint, Handler, MessagesScope, RejectWith},
+    endpoint::Endpoint,
     gate::{Admitted, Check, Gate, Handshake},
-    hub::{Hub, Seat},
+    hub::{Hub, HubRules, Seat},
     ledger::Ledger,
     limits::{Accounts, HandshakeLimits, HandshakeRate},
     metrics::Metrics,
@@ -94,7 +94,7 @@ impl World {
         let metrics = Arc::new(Metrics::new());
         let held = 1 + usize::from(faults.contains(&Check::Seat));
         let capacity = if faults.contains(&Check::NodeFull) { held } else { 100 };
-        let hub = Arc::new(Hub::new(capacity, Arc::clone(&audit), Arc::clone(&metrics)));
+        let hub = Arc::new(Hub::new(HubRules::seating(capacity), Arc::clone(&audit), Arc::clone(&metrics)));
         let families = RefreshFamilies::new(RefreshRules::new(Duration::from_secs(60)));
         let ledger = Arc::new(Ledger::open(None, Vec::new(), families, now).unwrap());
         let once_a_minute = HandshakeRate { rate: "1/m".parse().unwrap(), burst: NonZeroU32::MIN };
@@ -117,6 +117,7 @@ impl World {
                 endpoints: [door()].into_iter().collect(),
                 gate,
                 hub,
+                routes: Routes::default(),
                 ledger,
                 handshakes,
                 accounts,
@@ -148,9 +149,9 @@ impl World {
     async fn spoil(&mut self, faults: &BTreeSet<Check>, plan: &Plan) {
         let House { hub, ledger, handshakes, .. } = &self.house;
         let is = |fault| faults.contains(&fault);
-        let mut held = vec![hub.take_seat(&somebody("guest"), plan).unwrap()];
+        let mut held = vec![hub.take_seat(&somebody("guest"), plan, false).unwrap()];
         if is(Check::Seat) {
-            held.push(hub.take_seat(&somebody("ann"), plan).unwrap());
+            held.push(hub.take_seat(&somebody("ann"), plan, false).unwrap());
         }
         if is(Check::Draining) {
             hub.drain();
@@ -212,6 +213,7 @@ impl World {
             headers.insert("origin", HeaderValue::from_static(origin));
         }
         Handshake {
+            parameters: Default::default(),
             request_id: RequestId::new(Uuid::from_u128(7)),
             endpoint: Arc::new(self.door.clone()),
             address: self.address,
@@ -278,22 +280,9 @@ fn keyring(fetched: &Arc<AtomicUsize>) -> Keyring {
 
 fn door() -> Endpoint {
     Endpoint {
-        path: "/ws/dashboard".into(),
         roles: vec!["admin".parse().unwrap(), "dashboard".parse().unwrap()],
         origins: OriginLaw::parse(&["https://app.example".into()]).unwrap(),
-        agents: false,
-        reject_with: RejectWith::Http,
-        session: SessionRules {
-            on_expiry: OnExpiry::Close,
-            expiry_warning: Duration::from_secs(60),
-            heartbeat: None,
-            heartbeat_timeout: Duration::from_secs(10),
-            idle_timeout: None,
-        },
-        handler: Handler::Routes,
-        max_message: 1024,
-        plan: None,
-        messages_scope: MessagesScope::User,
+        ..Endpoint::at("/ws/dashboard")
     }
 }
 

@@ -80,19 +80,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// The next that the peer says. Writes what is queued whenever it would wait; reads nothing while too much waits
     /// to be written. May be dropped and called again without loss.
     pub async fn next(&mut self) -> Result<Inbound, SocketFault> {
-        poll_fn(|cx| self.poll_next(cx)).await
+        self.next_while_sending(true, || None).await
+    }
+
+    /// The same, while `more` is said: it is asked for the next message whenever there is room for one, so that what
+    /// waits with the caller and what waits here are one queue, written together. What `more` gave is never lost.
+    /// Where the peer is not to be heard now, nothing is read, and this ends only with a fault.
+    pub async fn next_while_sending(
+        &mut self,
+        hear: bool,
+        mut more: impl FnMut() -> Option<Outbound>,
+    ) -> Result<Inbound, SocketFault> {
+        poll_fn(|cx| self.poll_next(cx, hear, &mut more)).await
     }
 
     /// Puts a message into the queue: [`Self::next`] and [`Self::flush`] write it, together with its neighbours.
     pub fn queue(&mut self, message: Outbound) -> Result<(), SocketFault> {
-        let (kind, payload) = match message {
-            Outbound::Text(text) => (Kind::Text, Bytes::from(text)),
-            Outbound::Binary(bytes) => (Kind::Binary, bytes),
-            Outbound::Ping(mut bytes) => {
-                bytes.truncate(125);
-                (Kind::Ping, bytes)
-            }
-        };
+        let (kind, payload) = framed(message);
         // A single message may be larger than the bound: it was allowed to be made.
         if self.output.len() > 0 && self.output.len().saturating_add(payload.len()) > self.limits.max_queued {
             return Err(SocketFault::Full);
@@ -151,7 +155,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let mut discarded = 0;
         while answer.is_none() {
             let before = self.heard;
-            match poll_fn(|cx| self.poll_whole(cx)).await {
+            match poll_fn(|cx| self.poll_whole(cx, true, &mut || None)).await {
                 Ok(Whole::Close(theirs)) => answer = Some(theirs),
                 Ok(_) => {}
                 Err(SocketFault::Gone(_)) => return PeerClose::Ended,
@@ -189,14 +193,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.limits.max_message.saturating_mul(2).max(LINGER_BYTES) as u64
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Inbound, SocketFault>> {
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        hear: bool,
+        more: &mut impl FnMut() -> Option<Outbound>,
+    ) -> Poll<Result<Inbound, SocketFault>> {
         match &self.state {
             State::Open => {}
             State::ClosedByPeer(frame) => return Poll::Ready(Ok(Inbound::Close(frame.clone()))),
             State::Broken => return Poll::Ready(Err(SocketFault::Protocol("the protocol was broken before"))),
             State::Gone => return Poll::Ready(Err(SocketFault::Gone(io::ErrorKind::NotConnected.into()))),
         }
-        let whole = match ready!(self.poll_whole(cx)) {
+        let whole = match ready!(self.poll_whole(cx, hear, more)) {
             Ok(whole) => whole,
             Err(fault) => {
                 self.state = match fault {
@@ -229,9 +238,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// The next whole thing. What was read is decoded before anything is written, so that the answers to a burst go
     /// out in one write.
-    fn poll_whole(&mut self, cx: &mut Context<'_>) -> Poll<Result<Whole, SocketFault>> {
+    fn poll_whole(
+        &mut self,
+        cx: &mut Context<'_>,
+        hear: bool,
+        more: &mut impl FnMut() -> Option<Outbound>,
+    ) -> Poll<Result<Whole, SocketFault>> {
         loop {
-            if self.has_room() && !self.unread.is_empty() {
+            // Who has not taken what was said before is not heard: the whole backlog counts, not what fits in here.
+            self.fill(more);
+            if hear && self.has_room() && !self.unread.is_empty() {
                 let mut rest = &self.unread[..];
                 let decoded = self.decoder.decode(&mut rest);
                 let taken = self.unread.len() - rest.len();
@@ -243,8 +259,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                     return Poll::Ready(Ok(whole));
                 }
             }
-            let _ = self.poll_flush(cx)?;
-            if !self.has_room() {
+            if let Err(error) = self.poll_send(cx, more) {
+                return Poll::Ready(Err(SocketFault::Gone(error)));
+            }
+            if !hear || !self.has_room() {
                 return Poll::Pending;
             }
             if !self.unread.is_empty() {
@@ -306,6 +324,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Poll::Ready(Ok(take(self, buffer.filled())))
     }
 
+    /// Writes as much as the peer takes. While it is not read, what it takes is its sign of life.
+    fn poll_send(&mut self, cx: &mut Context<'_>, more: &mut impl FnMut() -> Option<Outbound>) -> io::Result<()> {
+        loop {
+            let (filled, unheard, before) = (self.fill(more), !self.has_room(), self.output.len());
+            let sent = self.poll_flush(cx)?;
+            if unheard {
+                self.heard += before.saturating_sub(self.output.len()) as u64;
+            }
+            if sent.is_pending() {
+                self.fill(more);
+                return Ok(());
+            }
+            if !filled {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes over what is to be said, as far as there is room; whether there was anything.
+    fn fill(&mut self, more: &mut impl FnMut() -> Option<Outbound>) -> bool {
+        let mut filled = false;
+        while self.has_room()
+            && let Some(message) = more()
+        {
+            let (kind, payload) = framed(message);
+            self.output.push(kind, &payload);
+            filled = true;
+        }
+        filled
+    }
+
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.output.poll_write(&mut self.stream, cx))?;
@@ -326,5 +375,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     fn gone(&mut self, error: io::Error) -> SocketFault {
         self.state = State::Gone;
         SocketFault::Gone(error)
+    }
+}
+
+fn framed(message: Outbound) -> (Kind, Bytes) {
+    match message {
+        Outbound::Text(text) => (Kind::Text, Bytes::from(text)),
+        Outbound::Binary(bytes) => (Kind::Binary, bytes),
+        Outbound::Ping(mut bytes) => {
+            bytes.truncate(125);
+            (Kind::Ping, bytes)
+        }
     }
 }

@@ -3,7 +3,10 @@
 use std::{net::IpAddr, sync::Arc};
 
 use gateway_domain::{Code, Refusal, RequestId, Token};
-use gateway_server::{endpoint::Endpoint, gate::Handshake};
+use gateway_server::{
+    endpoint::{Endpoint, Parameters},
+    gate::Handshake,
+};
 use gateway_transport::{ClientAddress, Query, TokenSource};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use uuid::Uuid;
@@ -11,6 +14,7 @@ use uuid::Uuid;
 /// What is known of the client.
 pub(super) struct Knock<'a> {
     pub(super) endpoint: Arc<Endpoint>,
+    pub(super) parameters: Parameters,
     pub(super) query: &'a str,
     pub(super) origin: Option<&'a str>,
     pub(super) host: &'a str,
@@ -44,6 +48,7 @@ impl Knock<'_> {
         Ok(Handshake {
             request_id: RequestId::new(Uuid::new_v4()),
             endpoint: self.endpoint,
+            parameters: self.parameters,
             address: self.address.map_or(ClientAddress::Local, ClientAddress::ip),
             query: Query::parse(&query)?,
             headers,
@@ -68,32 +73,19 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gateway_domain::session::{OnExpiry, SessionRules};
-    use gateway_server::endpoint::{Handler, MessagesScope, RejectWith};
-    use gateway_transport::{OriginLaw, TokenSources};
-    use std::time::Duration;
+    use gateway_transport::TokenSources;
 
     fn knock(query: &str) -> Knock<'_> {
-        let session = SessionRules {
-            on_expiry: OnExpiry::Close,
-            expiry_warning: Duration::ZERO,
-            heartbeat: None,
-            heartbeat_timeout: Duration::from_secs(1),
-            idle_timeout: None,
-        };
-        let endpoint = Endpoint {
-            path: "/ws".into(),
-            roles: Vec::new(),
-            origins: OriginLaw::default(),
-            agents: false,
-            reject_with: RejectWith::Http,
-            session,
-            handler: Handler::Routes,
-            max_message: 1,
-            plan: None,
-            messages_scope: MessagesScope::User,
-        };
-        Knock { endpoint: Arc::new(endpoint), query, origin: None, host: "here", address: None, secure: false }
+        let (endpoint, parameters) = (Endpoint::at("/ws"), Parameters::default());
+        Knock {
+            endpoint: Arc::new(endpoint),
+            parameters,
+            query,
+            origin: None,
+            host: "here",
+            address: None,
+            secure: false,
+        }
     }
 
     #[test]

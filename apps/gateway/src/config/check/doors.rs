@@ -19,17 +19,27 @@ pub(super) fn check(config: &Config, complaints: &mut Complaints) {
             "Remove the empty list, or add [[endpoints]]",
         );
     }
-    let paths: Vec<_> = config.endpoints.iter().map(|endpoint| &endpoint.path).collect();
-    for (again, first) in repeated(&paths) {
-        let what = format!("endpoints[{first}] has this path, too");
-        complaints.fault(format!("endpoints[{again}].path"), what, "Give each endpoint a path of its own");
-    }
+    paths(config, complaints);
     for (at, endpoint) in config.endpoints.iter().enumerate() {
         one(config, endpoint, &format!("endpoints[{at}]"), complaints);
     }
     cookies(config, complaints);
     for (at, key) in config.api_keys.iter().enumerate() {
         plan(config, key.plan.as_ref(), &format!("api_keys[{at}].plan"), complaints);
+    }
+}
+
+fn paths(config: &Config, complaints: &mut Complaints) {
+    for (again, endpoint) in config.endpoints.iter().enumerate() {
+        let earlier = || config.endpoints.iter().take(again).map(|other| &other.path);
+        let line = format!("endpoints[{again}].path");
+        if let Some(first) = earlier().position(|path| *path == endpoint.path) {
+            let what = format!("endpoints[{first}] has this path, too");
+            complaints.fault(line, what, "Give each endpoint a path of its own");
+        } else if let Some((first, path)) = earlier().enumerate().find(|(_, path)| path.collides(&endpoint.path)) {
+            let what = format!("a request could mean this path and `{path}` of endpoints[{first}]");
+            complaints.fault(line, what, "Tell them apart by a word before the parameter");
+        }
     }
 }
 

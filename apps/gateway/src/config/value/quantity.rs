@@ -112,6 +112,11 @@ impl Size {
         Self(if kib == 0 { 1 << 10 } else { (kib as u32) << 10 })
     }
 
+    /// So many MiB, at least one.
+    pub const fn mib(mib: u8) -> Self {
+        Self(if mib == 0 { 1 << 20 } else { (mib as u32) << 20 })
+    }
+
     /// The number of bytes.
     pub const fn bytes(self) -> usize {
         self.0 as usize

@@ -1,13 +1,10 @@
-//! What the web side speaks of: origins, paths and the addresses of key sets.
+//! What the web side speaks of: origins and the addresses of key sets.
 
 use std::{fmt, net::IpAddr};
 
 use reqwest::Url;
 
 use super::{Scalar, Unfit, Value, through_serde};
-
-/// Paths that belong to the gateway itself; an endpoint may stand neither at nor below one.
-const RESERVED: [&str; 7] = ["/api", "/auth", "/health", "/healthz", "/readyz", "/metrics", "/openapi.json"];
 
 /// Who may open a connection from a browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,48 +69,6 @@ impl Value for Origin {
     }
 }
 
-/// The path of an endpoint.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EndpointPath(Box<str>);
-
-impl EndpointPath {
-    /// The path.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for EndpointPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Value for EndpointPath {
-    const KIND: &'static str = "path";
-    const WANTED: &'static str = "a path that starts with a slash, such as \"/ws/agent\"";
-
-    fn read(scalar: Scalar<'_>) -> Result<Self, Unfit> {
-        let Scalar::Text(text) = scalar else { return Err(Unfit::not::<Self>(scalar)) };
-        if let Some(reserved) = RESERVED
-            .iter()
-            .find(|path| text.strip_prefix(**path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
-        {
-            return Err(Unfit::new(
-                format!("`{scalar}` collides with the gateway's own `{reserved}`"),
-                "Choose another path, such as \"/ws/agent\"",
-            ));
-        }
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(&byte);
-        let odd = text.contains("//") || text.split('/').any(|segment| segment == "." || segment == "..");
-        let ends = text.len() > 1 && text.ends_with('/');
-        if !text.starts_with('/') || odd || ends || text.len() > 256 || !text.bytes().all(plain) {
-            return Err(Unfit::not::<Self>(scalar));
-        }
-        Ok(Self(text.into()))
-    }
-}
-
 /// Where a key set is fetched from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JwksUrl(Box<str>);
@@ -158,7 +113,7 @@ impl Value for JwksUrl {
     }
 }
 
-through_serde!(Origin, EndpointPath, JwksUrl);
+through_serde!(Origin, JwksUrl);
 
 #[cfg(test)]
 mod tests {
@@ -199,20 +154,6 @@ mod tests {
             ("https://App.example", "lower case"),
         ] {
             assert!(why::<Origin>(text).contains(words), "{text}: {}", why::<Origin>(text));
-        }
-    }
-
-    #[test]
-    fn a_path_is_plain_and_not_the_gateways_own() {
-        for text in ["/", "/ws", "/ws/agent", "/apis", "/v1/ws/agent-1"] {
-            assert_eq!(EndpointPath::read(Scalar::Text(text)).unwrap().as_str(), text);
-        }
-        for text in ["", "ws", "/ws/", "/a//b", "/a/../b", "/a?b", "/a b", "/a%20b", "/a/{id}", &"/x".repeat(200)] {
-            assert!(why::<EndpointPath>(text).contains("is not a valid path"), "{text}");
-        }
-        for text in ["/api", "/api/v1/x", "/auth/token", "/healthz", "/health", "/readyz", "/metrics", "/openapi.json"]
-        {
-            assert!(why::<EndpointPath>(text).contains("collides"), "{text}");
         }
     }
 

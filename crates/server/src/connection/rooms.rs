@@ -1,0 +1,47 @@
+//! `subscribe` and `unsubscribe`.
+
+use gateway_domain::{
+    Now, Room,
+    envelope::{Message, MessageFault},
+    history::Position,
+};
+use serde::Deserialize;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::Connection;
+
+#[derive(Deserialize)]
+struct Wish {
+    room: Room,
+    since: Option<Position>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
+    pub(super) fn on_subscribe(&self, message: &Message<'_>, now: Now) {
+        let id = message.id.as_deref();
+        match message.payload_as::<Wish>() {
+            Ok(wish) => self.subscribe(id, &wish.room, wish.since.as_ref(), now),
+            Err(fault) => self.not_understood(id, &explained(&fault), now),
+        }
+    }
+
+    pub(super) fn on_unsubscribe(&self, message: &Message<'_>, now: Now) {
+        let id = message.id.as_deref();
+        match message.payload_as::<Wish>() {
+            Ok(wish) => self.house.hub.unsubscribe(&self.occupant, id, &wish.room),
+            Err(fault) => self.not_understood(id, &explained(&fault), now),
+        }
+    }
+
+    pub(super) fn subscribe(&self, id: Option<&str>, room: &Room, since: Option<&Position>, now: Now) {
+        let refused = self.house.hub.subscribe(&self.occupant, id, room, since, now).err();
+        if let Some(refusal) = refused {
+            self.refuse(id, &refusal, now);
+        }
+    }
+}
+
+fn explained(fault: &MessageFault) -> MessageFault {
+    let form = r#"write {"room": "NAME"}, and to recover {"room": "NAME", "since": {"epoch": "...", "offset": 0}}"#;
+    MessageFault::Form(format!("{fault}; {form}"))
+}

@@ -1,0 +1,90 @@
+//! What the hub's one lock guards: who is here, the rooms, the requests under way, and the posts that are still being
+//! carried around. They change together: whoever is struck out leaves all of them at once.
+
+use std::sync::Arc;
+
+use gateway_domain::{
+    AgentId, Code, ConnectionId, Now, Refusal, Room, UserId,
+    history::EpochSource,
+    pending::Pending,
+    registry::Registry,
+    rooms::{Present, Rooms},
+};
+use gateway_transport::Text;
+use uuid::Uuid;
+
+use super::{
+    Hub, HubRules, Letter, Occupant,
+    agents::Gone,
+    delivery::{Dispatch, Post},
+    outbox::Class,
+};
+
+#[derive(Debug)]
+pub(super) struct Books {
+    pub(super) registry: Registry<Arc<Occupant>>,
+    pub(super) rooms: Rooms<Text>,
+    pub(super) pending: Pending,
+    pub(super) dispatch: Dispatch,
+}
+
+impl Books {
+    pub(super) fn new(rules: &HubRules) -> Self {
+        // The number of this life of the house: offsets of an earlier one mean nothing.
+        let (prefix, _) = Uuid::new_v4().as_u64_pair();
+        Self {
+            registry: Registry::new(rules.seats),
+            rooms: Rooms::new(rules.rooms, EpochSource::new(prefix)),
+            pending: Pending::new(rules.pending),
+            dispatch: Dispatch::default(),
+        }
+    }
+}
+
+impl Hub {
+    /// Strikes a connection out of everything, and tells whoever has to know. A second time does nothing.
+    pub(super) fn strike(
+        self: &Arc<Self>,
+        books: &mut Books,
+        (user, id, agent): (&UserId, ConnectionId, Option<&AgentId>),
+        gone: Gone,
+        now: Now,
+    ) -> Option<Arc<Occupant>> {
+        let left = books.registry.leave(user, id, agent)?;
+        for room in &left.rooms {
+            if let Some(present) = books.rooms.leave(room, id).and_then(|departed| departed.announced) {
+                self.announce(books, "presence.left", room, &present, id);
+            }
+        }
+        let ended = books.pending.leave(id);
+        for request in ended.lost {
+            let why = "whoever was asked has left after the request was delivered: its outcome is unknown";
+            self.tell_end(books, &request, &Refusal::new(Code::TargetLost, why));
+        }
+        for request in ended.orphaned {
+            self.tell_cancel(books, request.receiver, request.id, request.correlation.as_ref());
+        }
+        if let Some(agent) = &left.agent {
+            self.agent_went(books, agent, &left.handle, gone, now);
+        }
+        Some(left.handle)
+    }
+
+    /// Tells the others who subscribed to a room who came or went. They are few, or it would not be told.
+    pub(super) fn announce(&self, books: &Books, kind: &str, room: &Room, who: &Present, by: ConnectionId) {
+        let payload = serde_json::json!({ "room": room, "member": who });
+        let mut letter = Letter::new(super::notice(kind, None, &payload));
+        for (id, member) in books.rooms.members(room, None, u64::MAX) {
+            if let (true, Some(here)) = (member.subscribed && id != by, books.registry.get(id)) {
+                self.say(here, &mut letter, Class::Control);
+            }
+        }
+    }
+
+    /// Posts what the gateway itself says to many.
+    pub(super) fn post_own(self: &Arc<Self>, books: &mut Books, rooms: &[Room], text: String, now: Now) {
+        let targets: Vec<_> = rooms.iter().cloned().map(gateway_domain::target::Target::Room).collect();
+        // Nobody waits for it, and where the house is too busy for it the loss is counted there.
+        let _ = self.post_in(books, Post { text, targets: &targets, class: Class::Control, sender: None }, now);
+    }
+}

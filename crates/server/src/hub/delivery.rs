@@ -1,0 +1,368 @@
+//! Carrying a text to everybody whom its targets mean, each once.
+//!
+//! A post to a few is done at once, under the lock. A post to many is carried in passes of so many members, one post
+//! after the other, and the lock is free between the passes, so that nobody waits for the whole of it. Whoever posts
+//! into a room whose last post is still on its way waits behind it: in a room, all hear everything in one order.
+//!
+//! In a room with a history those who subscribed get the text with the room and its offset there, once for each such
+//! room; everybody else gets the text itself, once for the whole post.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+};
+
+use gateway_domain::{
+    Code, ConnectionId, Now, Refusal, Role, Room, UserId, registry::Registry, relay, rooms::Rooms, target::Target,
+};
+use gateway_transport::Text;
+use tokio::sync::oneshot;
+
+use super::{Hub, Letter, Occupant, books::Books, outbox::Class};
+
+/// So many members are told in one hold of the lock.
+const PASS: usize = 256;
+/// The most bytes of posts that are on their way to many.
+const MOST_UNDER_WAY: usize = 64 << 20;
+const USER_ROOM: &str = "user:";
+
+/// What is said to many.
+#[derive(Debug)]
+pub struct Post<'a> {
+    /// The text, in the gateway's own language.
+    pub text: String,
+    /// To whom.
+    pub targets: &'a [Target],
+    /// What a full outbox does with it.
+    pub class: Class,
+    /// Who says it: it hears itself only where it is a target of its own.
+    pub sender: Option<ConnectionId>,
+}
+
+/// How far a post has come.
+#[derive(Debug)]
+pub enum Posted {
+    /// It was put into so many outboxes.
+    Done(usize),
+    /// It is on its way; the number comes when it is done. What its sender says next must wait for that.
+    Underway(oneshot::Receiver<usize>),
+}
+
+/// Those whom one target means.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Group {
+    Room(Room),
+    Role(Role),
+    Endpoint(Box<str>),
+    Narrowed(UserId, Role),
+    One(ConnectionId),
+}
+
+/// Posts on their way to many, in their order.
+#[derive(Debug, Default)]
+pub(super) struct Dispatch {
+    jobs: VecDeque<Job>,
+    /// How many of them go to each group.
+    busy: HashMap<Group, usize>,
+    bytes: usize,
+    is_carried: bool,
+}
+
+#[derive(Debug)]
+struct Job {
+    letter: Letter,
+    class: Class,
+    sender: Option<ConnectionId>,
+    passes: VecDeque<Pass>,
+    told: Told,
+    groups: Vec<Group>,
+    done: Option<oneshot::Sender<usize>>,
+}
+
+#[derive(Debug)]
+struct Pass {
+    group: Group,
+    part: Part,
+    /// Of the post in its room: who came later has it from the history, or came too late.
+    sequence: u64,
+    /// For those who subscribed to a room with a history.
+    placed: Option<Letter>,
+    cursor: Option<ConnectionId>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Everybody,
+    Subscribers,
+    Others,
+}
+
+/// Who has it already, where several targets may mean one connection.
+#[derive(Debug, Default)]
+struct Told {
+    count: usize,
+    seen: Option<HashSet<ConnectionId>>,
+}
+
+impl Hub {
+    /// Says something to everybody whom the targets mean.
+    pub fn post(self: &Arc<Self>, post: Post<'_>, now: Now) -> Result<Posted, Refusal> {
+        let mut books = self.books.lock();
+        self.post_in(&mut books, post, now)
+    }
+
+    pub(super) fn post_in(self: &Arc<Self>, books: &mut Books, post: Post<'_>, now: Now) -> Result<Posted, Refusal> {
+        let groups: Vec<Group> = post.targets.iter().filter_map(|target| books.group(target, post.sender)).collect();
+        let size: usize = groups.iter().map(|group| books.size(group)).sum();
+        let waits = size > PASS || groups.iter().any(|group| books.dispatch.busy.contains_key(group));
+        if waits && books.dispatch.bytes + post.text.len() > MOST_UNDER_WAY {
+            self.metrics.dropped(1);
+            let why = "more is being told to large rooms than can be carried: try again in a moment";
+            return Err(Refusal::new(Code::LimitExceeded, why).retry_after(std::time::Duration::from_secs(1)));
+        }
+        let mut job = self.job(books, post, groups, now);
+        if !waits {
+            job.carry(self, &books.registry, &books.rooms, usize::MAX);
+            return Ok(Posted::Done(job.told.count));
+        }
+        let (done, underway) = oneshot::channel();
+        job.done = Some(done);
+        books.dispatch.put(job);
+        if !std::mem::replace(&mut books.dispatch.is_carried, true) {
+            match tokio::runtime::Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn(carry(Arc::clone(self)))),
+                // Outside of a runtime nobody can wait, and nobody need.
+                Err(_) => while self.carry_on(books) {},
+            }
+        }
+        Ok(Posted::Underway(underway))
+    }
+
+    /// Gives the post its place in each of its rooms, and lays out the passes.
+    fn job(&self, books: &mut Books, post: Post<'_>, groups: Vec<Group>, now: Now) -> Job {
+        let several = groups.len() > 1;
+        let (mut subscribers, mut others) = (VecDeque::new(), VecDeque::new());
+        for group in &groups {
+            let (mut sequence, mut placed) = (0, None);
+            if let Group::Room(room) = group {
+                let law = self.rules.laws.law(room);
+                let posted = books.rooms.post(room, law, now.tick, |offset| {
+                    let text = Text::from(relay::in_room(&post.text, room, offset));
+                    let bytes = text.len();
+                    (text, bytes)
+                });
+                sequence = posted.sequence;
+                placed = posted.kept.map(|(_, text)| Letter::new(text));
+            }
+            let pass = |part, placed| Pass { group: group.clone(), part, sequence, placed, cursor: None };
+            if several && placed.is_some() {
+                subscribers.push_back(pass(Part::Subscribers, placed));
+                others.push_back(pass(Part::Others, None));
+            } else {
+                others.push_back(pass(Part::Everybody, placed));
+            }
+        }
+        subscribers.append(&mut others);
+        let told = Told { count: 0, seen: several.then(HashSet::new) };
+        let letter = Letter::new(post.text);
+        Job { letter, class: post.class, sender: post.sender, passes: subscribers, told, groups, done: None }
+    }
+
+    /// Tells the next so many of the first job; whether there is more to do.
+    fn carry_on(&self, books: &mut Books) -> bool {
+        let Some(mut job) = books.dispatch.jobs.pop_front() else {
+            books.dispatch.is_carried = false;
+            return false;
+        };
+        if job.carry(self, &books.registry, &books.rooms, PASS) {
+            books.dispatch.end(job);
+        } else {
+            books.dispatch.jobs.push_front(job);
+        }
+        true
+    }
+
+    /// Those whom the targets mean, the sender not among them: at most so many as one pass tells.
+    pub(super) fn candidates(
+        &self,
+        books: &Books,
+        targets: &[Target],
+        sender: Option<ConnectionId>,
+    ) -> Vec<(ConnectionId, Arc<Occupant>)> {
+        let mut found: Vec<(ConnectionId, Arc<Occupant>)> = Vec::new();
+        for group in targets.iter().filter_map(|target| books.group(target, sender)) {
+            let mut pass = Pass { group, part: Part::Everybody, sequence: u64::MAX, placed: None, cursor: None };
+            for (id, here, _) in pass.next(&books.registry, &books.rooms, PASS).0 {
+                if found.len() < PASS
+                    && Some(id) != sender
+                    && here.endpoint.hears()
+                    && !found.iter().any(|(known, _)| *known == id)
+                {
+                    found.push((id, Arc::clone(here)));
+                }
+            }
+        }
+        found
+    }
+}
+
+async fn carry(hub: Arc<Hub>) {
+    loop {
+        let more = hub.carry_on(&mut hub.books.lock());
+        if !more {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+impl Books {
+    fn group(&self, target: &Target, sender: Option<ConnectionId>) -> Option<Group> {
+        match target {
+            Target::User { user, role: None } => Room::parse(&format!("{USER_ROOM}{user}")).ok().map(Group::Room),
+            Target::User { user, role: Some(role) } => Some(Group::Narrowed(user.clone(), role.clone())),
+            Target::Agent(agent) => self.registry.agent(agent).map(|(id, _)| Group::One(id)),
+            Target::Connection(id) => Some(Group::One(*id)),
+            Target::Room(room) => Some(Group::Room(room.clone())),
+            Target::Role(role) => Some(Group::Role(role.clone())),
+            Target::Endpoint(path) => Some(Group::Endpoint(path.clone())),
+            Target::Sender => sender.map(Group::One),
+            // Nobody is told by these.
+            Target::Webhook(_) | Target::Subscribe(_) => None,
+        }
+    }
+
+    fn size(&self, group: &Group) -> usize {
+        match group {
+            Group::Room(room) => {
+                let hearing = user_of(room).map_or(0, |user| self.registry.hearing(&user).count());
+                self.rooms.size(room) + hearing
+            }
+            Group::Role(role) => self.registry.count_of_role(role),
+            Group::Endpoint(path) => self.registry.count_of_endpoint(path),
+            Group::Narrowed(user, _) => self.registry.of_user(user).count(),
+            Group::One(_) => 1,
+        }
+    }
+}
+
+/// Whose room that is: everybody's own is joined by itself.
+fn user_of(room: &Room) -> Option<UserId> {
+    room.as_str().strip_prefix(USER_ROOM).and_then(|user| user.parse().ok())
+}
+
+impl Dispatch {
+    fn put(&mut self, job: Job) {
+        self.bytes += job.letter.len();
+        for group in &job.groups {
+            *self.busy.entry(group.clone()).or_default() += 1;
+        }
+        self.jobs.push_back(job);
+    }
+
+    fn end(&mut self, job: Job) {
+        self.bytes -= job.letter.len();
+        for group in &job.groups {
+            if let Some(count) = self.busy.get_mut(group) {
+                *count -= 1;
+                if *count == 0 {
+                    self.busy.remove(group);
+                }
+            }
+        }
+        if let Some(done) = job.done {
+            // Whoever posted it may be gone.
+            let _ = done.send(job.told.count);
+        }
+    }
+}
+
+impl Job {
+    /// Tells at most so many; whether that was all.
+    fn carry(&mut self, hub: &Hub, registry: &Registry<Arc<Occupant>>, rooms: &Rooms<Text>, mut most: usize) -> bool {
+        while let Some(pass) = self.passes.front_mut() {
+            let to_one_self = matches!(pass.group, Group::One(id) if Some(id) == self.sender);
+            let (members, is_over) = pass.next(registry, rooms, most);
+            most = most.saturating_sub(members.len());
+            for (id, here, subscribed) in members {
+                if Some(id) == self.sender && !to_one_self {
+                    continue;
+                }
+                let is_new = self.told.note(id);
+                let was_told = match &mut pass.placed {
+                    Some(placed) if subscribed => hub.say(here, placed, self.class),
+                    _ => is_new && hub.say(here, &mut self.letter, self.class),
+                };
+                self.told.count += usize::from(is_new && was_told);
+            }
+            if is_over {
+                self.passes.pop_front();
+            }
+            if most == 0 {
+                break;
+            }
+        }
+        self.passes.is_empty()
+    }
+}
+
+impl Told {
+    /// Whether this connection is met for the first time.
+    fn note(&mut self, id: ConnectionId) -> bool {
+        self.seen.as_mut().is_none_or(|seen| seen.insert(id))
+    }
+}
+
+type Members<'a> = Vec<(ConnectionId, &'a Arc<Occupant>, bool)>;
+
+impl Pass {
+    /// The next so many of the group, and whether these were the last.
+    fn next<'a>(
+        &mut self,
+        registry: &'a Registry<Arc<Occupant>>,
+        rooms: &Rooms<Text>,
+        most: usize,
+    ) -> (Members<'a>, bool) {
+        let plain = |(id, here): (ConnectionId, &'a Arc<Occupant>)| (id, here, false);
+        let members: Members<'a> = match &self.group {
+            Group::Room(room) => {
+                let part = self.part;
+                let meant = |subscribed| match part {
+                    Part::Everybody => true,
+                    Part::Subscribers => subscribed,
+                    Part::Others => !subscribed,
+                };
+                let mut last = None;
+                let mut seen = 0;
+                let mut members: Members<'a> = Vec::new();
+                for (id, member) in rooms.members(room, self.cursor, self.sequence).take(most) {
+                    last = Some(id);
+                    seen += 1;
+                    if let (true, Some(here)) = (meant(member.subscribed), registry.get(id)) {
+                        members.push((id, here, member.subscribed));
+                    }
+                }
+                if seen == most {
+                    self.cursor = last;
+                    return (members, false);
+                }
+                // Those who hear what is said to their user without having asked for it.
+                if let Some(user) = user_of(room).filter(|_| part != Part::Subscribers) {
+                    let hearing = registry.hearing(&user).filter(|(id, _)| !rooms.is_member(room, *id));
+                    members.extend(hearing.map(plain));
+                }
+                return (members, true);
+            }
+            Group::Role(role) => registry.of_role(role, self.cursor).take(most).map(plain).collect(),
+            Group::Endpoint(path) => registry.of_endpoint(path, self.cursor).take(most).map(plain).collect(),
+            Group::Narrowed(user, role) => {
+                let own = registry.of_user(user).filter(|here| here.stands(|s| s.role.as_ref() == Some(role)));
+                return (own.map(|here| (here.id, here, false)).collect(), true);
+            }
+            Group::One(id) => return (registry.get(*id).map(|here| (*id, here, false)).into_iter().collect(), true),
+        };
+        let is_over = members.len() < most;
+        self.cursor = members.last().map(|(id, ..)| *id);
+        (members, is_over)
+    }
+}

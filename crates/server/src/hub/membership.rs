@@ -1,0 +1,156 @@
+//! Rooms, as a connection comes into them and goes: by its own wish, where the rules let it, or put there by its
+//! endpoint.
+//!
+//! Coming in and finding out what was missed is one act under the lock, so that nothing is lost or doubled between
+//! the two: first `subscribed`, then what was missed, then what is posted from now on.
+
+use std::sync::Arc;
+
+use gateway_domain::{
+    Code, Now, Refusal, Room,
+    history::Position,
+    rooms::{Joining, Present, Recovery},
+    sender::Sender,
+};
+use serde::Serialize;
+
+use super::{Hub, Letter, Occupant, agents::Online, books::Books, outbox::Class};
+
+#[derive(Serialize)]
+struct Subscribed<'a> {
+    room: &'a Room,
+    #[serde(flatten)]
+    position: Option<Position>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovered: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missed: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    presence: Option<Who>,
+}
+
+/// Who is here: users, or in the room of all agents the agents that are online.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Who {
+    Users(Vec<Present>),
+    Agents(Vec<Online>),
+}
+
+impl Hub {
+    /// Subscribes a connection, where the rules let it, and tells it so.
+    pub fn subscribe(
+        self: &Arc<Self>,
+        here: &Arc<Occupant>,
+        id: Option<&str>,
+        room: &Room,
+        since: Option<&Position>,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        if !here.stands(|standing| self.rules.laws.may_join(room, &sender(here, standing))) {
+            let why = format!("the rules of rooms do not let you into `{room}`");
+            return Err(Refusal::new(Code::Forbidden, why));
+        }
+        let mut books = self.books.lock();
+        let books = &mut *books;
+        let own = books.registry.rooms(here.id);
+        let most = self.rules.rooms_per_connection;
+        if own.len() >= most && !own.contains(room) {
+            let why = format!("a connection is in {most} rooms at most: unsubscribe from one");
+            return Err(Refusal::new(Code::LimitExceeded, why));
+        }
+        if books.registry.get(here.id).is_none() {
+            // It is on its way out.
+            return Ok(());
+        }
+        let role = here.stands(|standing| standing.role.clone());
+        let joining = Joining { connection: here.id, user: here.user(), role: role.as_ref(), subscribed: true, since };
+        let joined = books
+            .rooms
+            .join(room, joining, self.rules.laws.law(room), now.tick)
+            .map_err(|full| Refusal::new(Code::LimitExceeded, full.to_string()))?;
+        books.registry.note_room(here.id, room);
+        let recovered = joined.recovery.as_ref().map(|recovery| matches!(recovery, Recovery::Recovered(_)));
+        let missed = match joined.recovery {
+            Some(Recovery::Recovered(missed)) => Some(missed),
+            Some(Recovery::Lost) => Some(Vec::new()),
+            None => None,
+        };
+        let payload = Subscribed {
+            room,
+            position: joined.position,
+            recovered,
+            missed: missed.as_ref().map(Vec::len),
+            presence: books.online(room, now).map(Who::Agents).or(joined.presence.map(Who::Users)),
+        };
+        self.say(here, &mut Letter::new(super::notice("subscribed", id, &payload)), Class::Control);
+        for text in missed.into_iter().flatten() {
+            self.say(here, &mut Letter::new(text), Class::Recovered);
+        }
+        if let Some(present) = joined.announced {
+            self.announce(books, "presence.joined", room, &present, here.id);
+        }
+        Ok(())
+    }
+
+    /// Takes a connection out of a room, and tells it so, whether it was there or not.
+    pub fn unsubscribe(self: &Arc<Self>, here: &Arc<Occupant>, id: Option<&str>, room: &Room) {
+        let mut books = self.books.lock();
+        self.take_out(&mut books, here, room);
+        let payload = serde_json::json!({ "room": room });
+        self.say(here, &mut Letter::new(super::notice("unsubscribed", id, &payload)), Class::Control);
+    }
+
+    /// Judges again who a connection is, after its token was replaced: it is listed under its new role, and leaves the
+    /// rooms that it subscribed to and may be in no more.
+    pub fn judge_again(self: &Arc<Self>, here: &Arc<Occupant>) {
+        let standing = here.standing();
+        let mut books = self.books.lock();
+        books.registry.rerole(here.id, standing.role.as_ref());
+        for room in books.registry.rooms(here.id).to_vec() {
+            let asked_for = books.rooms.member(&room, here.id).is_some_and(|member| member.subscribed);
+            if asked_for && !self.rules.laws.may_join(&room, &sender(here, &standing)) {
+                self.take_out(&mut books, here, &room);
+                let payload = serde_json::json!({ "room": room, "code": Code::Forbidden });
+                self.say(here, &mut Letter::new(super::notice("unsubscribed", None, &payload)), Class::Control);
+            }
+        }
+    }
+
+    /// Puts a connection into the rooms of its endpoint.
+    pub(super) fn put_into_rooms(&self, books: &mut Books, here: &Occupant, now: Now) {
+        let standing = here.standing();
+        for template in &here.endpoint.join {
+            let Some(room) = template.room(&sender(here, &standing)) else { continue };
+            let joining = Joining {
+                connection: here.id,
+                user: here.user(),
+                role: standing.role.as_ref(),
+                subscribed: false,
+                since: None,
+            };
+            match books.rooms.join(&room, joining, self.rules.laws.law(&room), now.tick) {
+                Ok(_) => books.registry.note_room(here.id, &room),
+                Err(full) => tracing::warn!(%room, connection = %here.id, %full, "not put into its room"),
+            }
+        }
+    }
+
+    fn take_out(&self, books: &mut Books, here: &Occupant, room: &Room) {
+        books.registry.forget_room(here.id, room);
+        if let Some(present) = books.rooms.leave(room, here.id).and_then(|departed| departed.announced) {
+            self.announce(books, "presence.left", room, &present, here.id);
+        }
+    }
+}
+
+/// A connection as routes and rules see it.
+pub(crate) fn sender<'a>(here: &'a Occupant, standing: &'a super::Standing) -> Sender<'a> {
+    Sender {
+        principal: &standing.principal,
+        connection: here.id,
+        role: standing.role.as_ref(),
+        plan: &standing.plan.name,
+        endpoint: &here.endpoint.path,
+    }
+}
