@@ -97,7 +97,8 @@ async fn fifty_race_for_ten_seats_and_ten_win() {
 #[tokio::test]
 async fn plans_have_seats_of_their_own_and_a_token_may_only_narrow_them() {
     let gateway = TestGateway::with(
-        "[plans.pair]\nconnections = 2\n[plans.open]\nconnections = \"off\"\n[limits]\nhandshakes_per_ip = \"off\"\nhandshakes_per_user = \"off\"\n",
+        "[plans.pair]\nconnections = 2\n[plans.open]\nconnections = \"off\"\n[limits]\nhandshakes_per_ip = \"off\"\nhandshakes_per_user = \"off\"\n\
+         [auth.claims]\nagent = \"query:agentId\"\n",
     );
     let of_plan = |user: &str, plan: &str| Claims::of(user, "dashboard").with("plan", plan);
     for (user, claims, seats) in [
@@ -119,12 +120,13 @@ async fn plans_have_seats_of_their_own_and_a_token_may_only_narrow_them() {
     assert!(unknown.await["reason"].as_str().unwrap().contains("no-such-plan"));
 
     // The plan of the endpoint is for tokens that name none.
-    let agent = token("agent-1", "agent");
+    let agent = token("fleet", "agent");
+    let target = |nth: usize| gateway.ws(&format!("/ws/agent?agentId=press-{nth}&token={agent}"));
     let mut agents = Vec::new();
-    for _ in 0..5 {
-        agents.push(Sitting::of(TestClient::connect(&gateway, "/ws/agent", &agent).await.expect("a seat")));
+    for nth in 0..5 {
+        agents.push(Sitting::of(TestClient::open(&target(nth), &[]).await.expect("a seat")));
     }
-    assert_full(&TestClient::connect(&gateway, "/ws/agent", &agent).await.unwrap_err(), "5");
+    assert_full(&TestClient::open(&target(5), &[]).await.unwrap_err(), "5");
 }
 
 #[tokio::test]

@@ -11,11 +11,11 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-pub(crate) use self::members::{Member, members, string};
+pub(crate) use self::members::{Member, lone_text, members, string};
 
 /// The most members a message may have.
 pub const MOST_MEMBERS: usize = 64;
-const MOST_ID_BYTES: usize = 128;
+pub(crate) const MOST_ID_BYTES: usize = 128;
 
 /// A message of a client.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ mod spec;
 use std::borrow::Cow;
 
 use crate::{
-    envelope::{Member, Message, MessageFault, is_reserved_type, members, string},
+    envelope::{MOST_ID_BYTES, Member, Message, MessageFault, is_reserved_type, lone_text, members, string},
     relay::Object,
 };
 
@@ -72,6 +72,11 @@ impl Vocabulary {
             message.kind = Cow::Borrowed(inner);
         }
         Ok(message)
+    }
+
+    /// The id of a text that is no message, where it has one: the error that is told of it bears it.
+    pub fn id_in<'a>(&self, text: &'a str) -> Option<Cow<'a, str>> {
+        lone_text(text, &self.id).filter(|id| (1..=MOST_ID_BYTES).contains(&id.len()))
     }
 
     /// Writes a text of the gateway's for the clients of this endpoint. None: it is withheld from them, because a client

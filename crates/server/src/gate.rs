@@ -114,9 +114,6 @@ impl Gate {
         let agent = self.claimed_agent(&handshake.query)?;
         let identified = self.identify(&candidate.token, &handshake.endpoint, agent.as_deref(), now).await?;
         handshake.parameters.are_of(&identified.principal)?;
-        if handshake.endpoint.agents && identified.principal.agent.is_none() {
-            return Err(self.nameless(&identified.principal));
-        }
         let user = &identified.principal.user;
         self.handshakes.knock_of(user).map_err(|refusal| refusal.of_user(user))?;
         let seat = self.hub.take_seat(&identified.principal, &identified.holding.plan, handshake.endpoint.agents)?;
@@ -157,15 +154,6 @@ impl Gate {
             return Err(banned(&ban));
         }
         self.ledger.objection(principal, now)
-    }
-
-    /// An agent without a name could not be commanded by anybody: better it learns that now.
-    fn nameless(&self, principal: &Principal) -> Refusal {
-        let where_from = match &self.agent_source {
-            AgentSource::Claim(_) => "the token names no agent".to_owned(),
-            AgentSource::Query(name) => format!("the address names no agent: add ?{name}=ID"),
-        };
-        Refusal::invalid_token(Detail::ClaimMissing, where_from).of_user(&principal.user)
     }
 
     /// The agent id that the client names in its address, where the operator lets it.

@@ -26,6 +26,15 @@ pub(crate) fn members(text: &str) -> Result<Vec<Member<'_>>, MessageFault> {
     }
 }
 
+/// The one member of that name of a text that is no message, where it is a string: so the fault can be told to whoever
+/// knows its message by that.
+pub(crate) fn lone_text<'a>(text: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    let members: Members<'a> = serde_json::from_str(text).ok()?;
+    let mut named = members.list.into_iter().filter(|(own, _)| own == name);
+    let (_, value) = named.next().filter(|_| members.repeated.as_deref() != Some(name))?;
+    string(value)
+}
+
 /// A JSON string, borrowed where it has no escapes.
 pub(crate) fn string(value: &RawValue) -> Option<Cow<'_, str>> {
     let inside = value.get().strip_prefix('"')?.strip_suffix('"')?;

@@ -1,3 +1,5 @@
+//! What is a message and what is not, and why.
+
 use super::*;
 use proptest::prelude::*;
 

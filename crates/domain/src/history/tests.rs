@@ -1,3 +1,5 @@
+//! The ring against a naive one.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Scalars found in raw JSON, and what is taken for absent.
+
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! Every request ends once, against a naive list.
+
 use super::*;
 use proptest::prelude::*;
 use uuid::Uuid;

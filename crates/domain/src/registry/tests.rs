@@ -1,3 +1,5 @@
+//! The books agree with each other, whatever happens.
+
 use super::*;
 use proptest::prelude::*;
 use uuid::Uuid;

@@ -1,3 +1,5 @@
+//! What goes out is what came in, and what the gateway adds is its own.
+
 use super::*;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};

@@ -1,3 +1,5 @@
+//! Rooms against naive models: recovery, presence, bounds.
+
 use super::*;
 use crate::{
     history::HistoryBounds,

@@ -1,3 +1,5 @@
+//! Who may subscribe, and every fault of a rule.
+
 use std::time::Duration;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Values fill a target and never change it.
+
 use proptest::prelude::*;
 use serde_json::json;
 

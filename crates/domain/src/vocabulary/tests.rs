@@ -1,3 +1,5 @@
+//! There and back again in other words.
+
 use super::*;
 use proptest::prelude::*;
 
@@ -286,4 +288,23 @@ proptest! {
             prop_assert_eq!(got.unwrap().iter().filter(|(name, _)| name == "from").count(), 1);
         }
     }
+}
+
+#[test]
+fn the_id_of_what_is_no_message_is_found_where_there_is_one() {
+    let native = Vocabulary::native();
+    for (text, id) in [
+        (r#"{"id":"7","type":1}"#, Some("7")),
+        (r#"{"id":"7","type":"a","type":"b"}"#, Some("7")),
+        (r#"{"\u0069d":"\u0037"}"#, Some("7")),
+        (r#"{"id":"7","id":"8","type":"a"}"#, None),
+        (r#"{"id":7}"#, None),
+        (r#"{"id":""}"#, None),
+        (r#"{"id":"7""#, None),
+        ("[]", None),
+    ] {
+        assert_eq!(native.id_in(text).as_deref(), id, "{text}");
+    }
+    let other = Vocabulary::compile(&VocabularySpec { id: Some("request_id".into()), ..Default::default() }).unwrap();
+    assert_eq!(other.id_in(r#"{"request_id":"7","id":"8"}"#).as_deref(), Some("7"));
 }

@@ -38,8 +38,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         match endpoint.vocabulary.read(text) {
             Ok(message) => self.on_message(&message, now),
             Err(fault) => {
-                if self.counts(None, now) {
-                    self.not_understood(None, &fault, now);
+                let id = endpoint.vocabulary.id_in(text);
+                if self.counts(id.as_deref(), now) {
+                    self.not_understood(id.as_deref(), &fault, now);
                 }
             }
         }
@@ -122,8 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             let told = refusal.clone().because(format!("{what}: violation {nth}, to wait {wait} s"));
             self.house.audit.event_of(Event::LimitViolated, &told, &self.occupant.subject(), now);
         }
-        // A raw endpoint speaks no messages.
-        if excess.tell && self.occupant.endpoint.hears() {
+        if excess.tell {
             self.say_error(id, &refusal);
         }
     }
