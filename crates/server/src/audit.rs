@@ -71,11 +71,16 @@ impl Audit {
         })
     }
 
-    /// Records a refusal. The answer is the id under which it can be explained: the caller's own, or under a flood
+    /// Records a refused handshake or call. The answer is the id under which it can be explained: the caller's own, or under a flood
     /// that of the line into which it was folded.
     pub fn refused(&self, refusal: &Refusal, subject: &Subject<'_>, now: Now) -> RequestId {
-        let folding = self.folds.lock().take_in(refusal, subject, now, |refusal| {
-            self.record(Event::Refused, Some(refusal), subject, refusal.reason().into(), now)
+        self.refused_as(Event::Refused, refusal, subject, now)
+    }
+
+    /// Records a refusal of another kind, and folds a flood of them likewise.
+    pub fn refused_as(&self, event: Event, refusal: &Refusal, subject: &Subject<'_>, now: Now) -> RequestId {
+        let folding = self.folds.lock().take_in(event, refusal, subject, now, |refusal| {
+            self.record(event, Some(refusal), subject, refusal.reason().into(), now)
         });
         match folding {
             Folding::Line { record, ended } => {

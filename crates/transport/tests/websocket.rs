@@ -231,6 +231,24 @@ async fn more_is_asked_for_only_while_there_is_room_and_goes_out_behind_what_wai
 }
 
 #[tokio::test]
+async fn all_that_there_is_to_say_goes_out_in_one_wait_where_the_peer_takes_it_at_once() {
+    let limits = SocketLimits { read_below: 1000, ..Default::default() };
+    let (mut socket, mut client) = pair(limits, 1 << 20);
+    let mut numbers = 0..100u8;
+    let mut more = || Some(Outbound::Binary(vec![numbers.next()?; 100].into()));
+    // Nothing comes from the peer, so that nothing else would wake whoever waits.
+    assert!(timeout(SOON, socket.next_while_sending(true, &mut more)).await.is_err());
+    assert_eq!(socket.queued_bytes(), 0);
+    let mut got = vec![0; 100 * 102];
+    timeout(SOON, client.read_exact(&mut got)).await.unwrap().unwrap();
+    // Nor while the peer is not to be heard.
+    let mut numbers = 0..100u8;
+    let mut more = || Some(Outbound::Binary(vec![numbers.next()?; 100].into()));
+    assert!(timeout(SOON, socket.next_while_sending(false, &mut more)).await.is_err());
+    timeout(SOON, client.read_exact(&mut got)).await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn pongs_do_not_pile_up_for_a_client_that_does_not_read() {
     let (mut socket, mut client) = pair(SocketLimits::default(), 16);
     let pings = tokio::spawn(async move {

@@ -7,7 +7,7 @@ use std::{collections::HashMap, net::IpAddr, time::Duration};
 use gateway_domain::{Code, Now, Refusal, RequestId, Tick, UserId, network::Network};
 use gateway_transport::address::ClientAddress;
 
-use super::record::{Record, Subject};
+use super::record::{Event, Record, Subject};
 
 /// How many of a kind stand for themselves.
 pub(super) const LINES_APART: usize = 5;
@@ -17,6 +17,7 @@ const MOST_KINDS: usize = 10_000;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Kind {
+    event: Event,
     code: Code,
     detail: Option<gateway_domain::Detail>,
     address: Option<Network>,
@@ -53,12 +54,13 @@ impl Folds {
     /// Takes a refusal in.
     pub(super) fn take_in(
         &mut self,
+        event: Event,
         refusal: &Refusal,
         subject: &Subject<'_>,
         now: Now,
         record: impl Fn(&Refusal) -> Record,
     ) -> Folding {
-        let mut kind = Kind::of(refusal, subject);
+        let mut kind = Kind::of(event, refusal, subject);
         if self.0.len() >= MOST_KINDS && !self.0.contains_key(&kind) {
             kind = Kind { address: None, user: None, endpoint: None, ..kind };
         }
@@ -107,13 +109,14 @@ impl Folds {
 }
 
 impl Kind {
-    fn of(refusal: &Refusal, subject: &Subject<'_>) -> Self {
+    fn of(event: Event, refusal: &Refusal, subject: &Subject<'_>) -> Self {
         let address = subject.address.map(|address| match address {
             ClientAddress::Ip(ip) => Network::of_customer(*ip),
             // No stranger has this address: it stands for whoever came by the unix socket.
             ClientAddress::Local => Network::around(IpAddr::from([0, 0, 0, 0]), 0),
         });
         Self {
+            event,
             code: refusal.code,
             detail: refusal.detail,
             address,
@@ -150,7 +153,7 @@ mod tests {
                 endpoint: Some(knock.endpoint),
                 ..Subject::new(RequestId::new(Uuid::from_u128(n)))
             };
-            self.take_in(&knock.refusal, &subject, now, |refusal| {
+            self.take_in(Event::Refused, &knock.refusal, &subject, now, |refusal| {
                 Record::new(Event::Refused, Some(refusal), &subject, None, refusal.reason().into(), now)
             })
         }
@@ -206,7 +209,7 @@ mod tests {
                 elsewhere: true,
                 ..Subject::new(RequestId::new(Uuid::from_u128(n)))
             };
-            folds.take_in(&knock.refusal, &subject, now, |refusal| {
+            folds.take_in(Event::Refused, &knock.refusal, &subject, now, |refusal| {
                 Record::new(Event::Refused, Some(refusal), &subject, None, refusal.reason().into(), now)
             });
         }

@@ -207,6 +207,7 @@ mod tests {
             Event::TokenRefused,
             Event::TokenIssued,
             Event::TokenReused,
+            Event::MessageRefused,
             Event::LimitViolated,
             Event::PlanUnknown,
             Event::BanLaid,

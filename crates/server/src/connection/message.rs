@@ -137,7 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
 
     /// Refuses a message that was understood, and writes it down.
     pub(super) fn refuse(&self, id: Option<&str>, refusal: &Refusal, now: Now) {
-        self.house.audit.event_of(Event::MessageRefused, refusal, &self.occupant.subject(), now);
+        self.house.audit.refused_as(Event::MessageRefused, refusal, &self.occupant.subject(), now);
         self.say_error(id, refusal);
     }
 }

@@ -336,7 +336,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 self.fill(more);
                 return Ok(());
             }
-            if !filled {
+            // Where there was no room before, there may be more to say, and nobody would ask for it again.
+            if !filled && !unheard {
                 return Ok(());
             }
         }
