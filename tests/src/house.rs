@@ -59,10 +59,26 @@ impl TestHouse {
             place("secret.txt"),
             place("audit.jsonl"),
         );
-        std::fs::write(place("gateway.toml"), text).unwrap();
-        let sources = Sources { file: Some(place("gateway.toml").into()), ..Sources::default() };
+        Self::compose(folder, &text, Vec::new())
+    }
+
+    /// Composes the rooms as the program does with a whole configuration, whose secret is beside it in `secret.txt`, and
+    /// lets its requests run out of time.
+    pub fn of(config: &str, env: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("secret.txt"), SECRET).unwrap();
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let composed = Self::compose(folder, config, env);
+        tokio::spawn(Arc::clone(&composed.house.hub).keep_time());
+        composed
+    }
+
+    fn compose(folder: TempDir, config: &str, env: Vec<(String, String)>) -> Self {
+        let file = folder.path().join("gateway.toml");
+        std::fs::write(&file, config).unwrap();
+        let sources = Sources { file: Some(file), env: env.clone(), ..Sources::default() };
         let loaded = config::load(sources).unwrap_or_else(|faults| panic!("{faults}"));
-        let secrets = loaded.resolve(&[]).unwrap_or_else(|faults| panic!("{faults}"));
+        let secrets = loaded.resolve(&env).unwrap_or_else(|faults| panic!("{faults}"));
         let house = compose::house(&loaded, &secrets, Mode::Serve, 65_536, fetch::fetch().unwrap()).unwrap();
         Self { house: Arc::new(house), _folder: folder }
     }

@@ -10,10 +10,14 @@
     reason = "a harness that cannot go on says so by panicking"
 )]
 
+pub mod actor;
 pub mod calls;
+pub mod chance;
 pub mod client;
 pub mod crowd;
 pub mod dev;
+pub mod example;
+pub mod forgery;
 pub mod gateway;
 pub mod house;
 pub mod jwks;
@@ -22,9 +26,12 @@ pub mod node;
 pub mod plain;
 pub mod process;
 pub mod raw;
+pub mod rooms;
 pub mod secure;
+pub mod stage;
 pub mod tokens;
 
+pub use actor::Actor;
 pub use client::{Refused, TestClient};
 pub use gateway::{Options, TestGateway};
 pub use tokens::{Claims, SECRET};

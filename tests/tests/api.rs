@@ -27,6 +27,13 @@ async fn each_role_may_what_it_may_on_each_call() {
         ("DELETE", "/api/v1/connections/00000000-0000-0000-0000-000000000000", 404),
         ("GET", "/api/v1/users/ann", 200),
         ("POST", "/api/v1/users/ann/disconnect", 200),
+        ("GET", "/api/v1/agents", 200),
+        ("GET", "/api/v1/rooms", 200),
+        ("GET", "/api/v1/rooms/nowhere", 404),
+        ("GET", "/api/v1/rooms/nowhere/history", 404),
+        ("GET", "/api/v1/rooms/nowhere/presence", 200),
+        ("POST", "/api/v1/events", 400),
+        ("POST", "/api/v1/events/batch", 400),
         ("GET", "/api/v1/nothing", 404),
     ];
     let admin = [

@@ -20,6 +20,8 @@ mod rust_client;
 mod stage;
 #[path = "docs/tables.rs"]
 mod tables;
+#[path = "docs/terminals.rs"]
+mod terminals;
 
 use page::Page;
 use stage::Stage;
@@ -57,11 +59,16 @@ pages! {
     the_architecture_page_does_what_it_says "docs/architecture.md",
     the_authentication_page_does_what_it_says "docs/authentication.md",
     the_configuration_page_does_what_it_says "docs/configuration.md",
+    the_delivery_page_does_what_it_says "docs/delivery.md",
     the_dependencies_page_does_what_it_says "docs/dependencies.md",
     the_operations_page_does_what_it_says "docs/operations.md",
     the_out_of_scope_page_does_what_it_says "docs/out-of-scope.md",
     the_performance_page_does_what_it_says "docs/performance.md",
     the_protocol_page_does_what_it_says "docs/protocol.md",
+    the_routing_page_does_what_it_says "docs/routing.md",
     the_security_page_does_what_it_says "docs/security.md",
     the_troubleshooting_page_does_what_it_says "docs/troubleshooting.md",
+    the_control_centre_does_what_its_page_says "deploy/examples/agent-control-centre/README.md",
+    the_nodes_page_does_what_its_page_says "deploy/examples/nodes-page/README.md",
+    the_simulation_does_what_its_page_says "deploy/examples/simulation/README.md",
 }

@@ -31,6 +31,7 @@ use gateway_server::{
     limits::{Accounts, AutoBan, HandshakeLimits, HandshakeRate},
     metrics::Metrics,
     plans::Plans,
+    publish::Publisher,
 };
 use gateway_transport::{
     AddressLaw, AddressRule, Counters, ListenAddr, Listener, OriginLaw, TlsMaterial, TokenSources,
@@ -125,6 +126,7 @@ pub fn house(loaded: &Loaded, secrets: &Secrets, mode: Mode, open_files: u64, fe
     Ok(House {
         endpoints: doors(endpoints)?,
         gate,
+        publisher: Publisher::new(Arc::clone(&hub)),
         hub,
         routes: loaded.config.routes()?,
         handshakes,

@@ -24,6 +24,7 @@
 
 pub mod ban;
 pub mod envelope;
+pub mod event;
 pub mod flaw;
 pub mod history;
 pub mod name;
@@ -48,7 +49,7 @@ pub mod template;
 pub mod time;
 pub mod vocabulary;
 
-pub use name::{AgentId, ConnectionId, Permission, PlanName, RequestId, Role, Room, Token, UserId};
+pub use name::{AgentId, ConnectionId, EventId, Permission, PlanName, RequestId, Role, Room, Token, UserId};
 pub use principal::Principal;
 pub use refusal::{Advice, Code, Detail, Refusal};
 pub use time::{Now, Tick, Timestamp};

@@ -138,6 +138,8 @@ macro_rules! id_names {
 id_names! {
     /// One connection, from its admission to its end.
     ConnectionId;
+    /// One event of a backend.
+    EventId;
     /// One handshake or HTTP call: what a client quotes and an operator looks up. A message that asks for a reply has one, too.
     RequestId;
 }

@@ -86,6 +86,12 @@ impl Path {
         Walk(&self.steps).read(json)
     }
 
+    /// Whether there is anything at this path, be it several times, or what [`Self::find`] does not take; `null` is
+    /// nothing. No step of it may lead through a list.
+    pub fn leads_somewhere(&self, json: &RawValue) -> bool {
+        leads(&self.steps, json)
+    }
+
     /// The same among claims. As everywhere with claims, a name that is there as it is written comes before a path.
     pub fn find_claim<'a>(&self, claims: &'a Map<String, Value>) -> Option<Found<'a>> {
         let value = claims.get(&*self.text).or_else(|| {
@@ -108,6 +114,36 @@ impl Path {
     /// Whether a step of it is a number, so that it may lead through a list.
     pub fn has_places(&self) -> bool {
         self.steps.iter().any(|step| step.place.is_some())
+    }
+}
+
+fn leads(steps: &[Step], json: &RawValue) -> bool {
+    let Some((step, rest)) = steps.split_first() else { return json.get() != "null" };
+    let mut json = serde_json::Deserializer::from_str(json.get());
+    let found = json.deserialize_map(Namesakes(&step.name)).unwrap_or_default();
+    found.iter().any(|value| leads(rest, value))
+}
+
+/// Every member of that name, in an object.
+struct Namesakes<'p>(&'p str);
+
+impl<'de> Visitor<'de> for Namesakes<'_> {
+    type Value = Vec<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let mut found = Vec::new();
+        while let Some(name) = map.next_key_seed(Name)? {
+            if *name == *self.0 {
+                found.push(map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(found)
     }
 }
 

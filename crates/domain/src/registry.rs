@@ -185,9 +185,17 @@ impl<H> Registry<H> {
         self.get(id).map(|handle| (id, handle))
     }
 
-    /// Every agent that is here, by its id.
-    pub fn agents(&self) -> impl Iterator<Item = (&AgentId, &UserId, &H)> {
-        self.agents.iter().filter_map(|(agent, (user, id))| Some((agent, user, self.get(*id)?)))
+    /// How many agents are here, those on their way through the door included.
+    pub fn count_of_agents(&self) -> usize {
+        self.agents.len()
+    }
+
+    /// Every agent that is here, by its id, from behind that one on.
+    pub fn agents(&self, last: Option<&AgentId>) -> impl Iterator<Item = (&AgentId, &UserId, &H)> {
+        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+        self.agents
+            .range::<AgentId, _>((from, Bound::Unbounded))
+            .filter_map(|(agent, (user, id))| Some((agent, user, self.get(*id)?)))
     }
 
     /// Those who were admitted as that, in the order of ids, from behind that one on.

@@ -13,7 +13,10 @@ mod order;
 mod outcome;
 mod place;
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Bound,
+};
 
 use order::Order;
 pub use outcome::{Departed, Joined, Joining, Member, Posted, Present, Recovery, RoomCounts, RoomsBounds, RoomsFull};
@@ -35,6 +38,8 @@ pub struct Rooms<T> {
     bounds: RoomsBounds,
     epochs: EpochSource,
     places: HashMap<Room, Place<T>>,
+    /// The same rooms by name, to be leafed through.
+    names: BTreeSet<Room>,
     order: Order,
     /// The latest moment that anybody told.
     clock: Tick,
@@ -52,6 +57,7 @@ impl<T: Clone> Rooms<T> {
             bounds,
             epochs,
             places: HashMap::new(),
+            names: BTreeSet::new(),
             order: Order::default(),
             clock: Tick::ZERO,
             posts: 0,
@@ -140,6 +146,21 @@ impl<T: Clone> Rooms<T> {
         law.presence.filter(|most| place.members().users() <= *most).map(|_| place.members().present())
     }
 
+    /// Every room in the order of names, from behind that one on.
+    pub fn after(&self, last: Option<&Room>) -> impl Iterator<Item = &Room> {
+        self.names.range::<Room, _>((last.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded))
+    }
+
+    /// Whether the room is there.
+    pub fn is_there(&self, room: &Room) -> bool {
+        self.places.contains_key(room)
+    }
+
+    /// How many bytes the room remembers.
+    pub fn history_bytes(&self, room: &Room) -> usize {
+        self.places.get(room).and_then(Place::history).map_or(0, crate::history::History::bytes)
+    }
+
     /// Where the history of the room stands.
     pub fn position(&self, room: &Room) -> Option<Position> {
         self.places.get(room)?.history().map(crate::history::History::position)
@@ -194,6 +215,7 @@ impl<T: Clone> Rooms<T> {
         let place = Place::new(self.births, self.floor, self.within_budget(law));
         self.order.shift(room, &order::Standing::default(), &place.standing());
         self.places.insert(room.clone(), place);
+        self.names.insert(room.clone());
         true
     }
 
@@ -210,6 +232,7 @@ impl<T: Clone> Rooms<T> {
     }
 
     fn forget(&mut self, room: &Room) {
+        self.names.remove(room);
         if let Some(place) = self.places.remove(room) {
             self.order.shift(room, &place.standing(), &order::Standing::default());
             self.floor = self.floor.max(place.sequence());

@@ -109,8 +109,9 @@ pub struct Match<'r> {
 pub struct Answer {
     /// Whether more come after it.
     pub more: bool,
-    /// Which request it means.
-    pub correlation: Correlation,
+    /// Which request it means; none where what it carries cannot be read (it comes twice, or is no string and no whole
+    /// number), so that it answers nothing.
+    pub correlation: Option<Correlation>,
 }
 
 impl Routes {
@@ -156,9 +157,13 @@ impl Routes {
         if self.answers.is_empty() {
             return None;
         }
-        self.answers.get(kind)?.iter().find_map(|answering| {
-            Some(Answer { more: answering.more, correlation: answering.correlate.read(message)? })
-        })
+        let answering = self.answers.get(kind)?;
+        let readable = answering.iter().find_map(|answering| {
+            Some(Answer { more: answering.more, correlation: Some(answering.correlate.read(message)?) })
+        });
+        // What cannot be read here may be read elsewhere, as another's answer: it must not go any other way.
+        let is_there = || answering.iter().find(|answering| answering.correlate.is_there(message));
+        readable.or_else(|| Some(Answer { more: is_there()?.more, correlation: None }))
     }
 
     /// Every correlation that a message carries, at whatever place some route looks for one.

@@ -25,6 +25,7 @@ use gateway_server::{
     limits::{Accounts, HandshakeLimits},
     metrics::Metrics,
     plans::Plans,
+    publish::Publisher,
 };
 use gateway_transport::{AddressLaw, Counters, Limits, Listener, OriginLaw, TokenSources};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -97,6 +98,7 @@ fn house(signing: &SigningKey) -> Result<House, Box<dyn Error>> {
     Ok(House {
         endpoints,
         gate,
+        publisher: Publisher::new(Arc::clone(&hub)),
         hub,
         routes: Routes::default(),
         ledger,

@@ -31,6 +31,7 @@ use gateway_server::{
     limits::{Accounts, HandshakeLimits},
     metrics::Metrics,
     plans::Plans,
+    publish::Publisher,
 };
 use gateway_transport::{AddressLaw, Counters, Limits, Listener, OriginLaw, TokenSources};
 use serde_json::json;
@@ -46,8 +47,8 @@ impl MessageHandler for Dictionary {
     fn handle(&self, message: &Message<'_>, visit: &Visit<'_>) -> Handled {
         match &*message.kind {
             // At once: the client gets a `reply` with this payload.
-            "define" => match message.payload_as::<&str>() {
-                Ok(word) => Handled::Answer(json!({ "word": word, "means": self.words.get(word) })),
+            "define" => match message.payload_as::<String>() {
+                Ok(word) => Handled::Answer(json!({ "word": word, "means": self.words.get(word.as_str()) })),
                 Err(fault) => Handled::Refused(Refusal::new(Code::InvalidMessage, fault.to_string())),
             },
             // Later: the client's next message waits until this is over, and what others tell it goes on.
@@ -153,6 +154,7 @@ fn house(signing: &SigningKey) -> Result<House, Box<dyn Error>> {
     Ok(House {
         endpoints: [endpoint()].into_iter().collect(),
         gate,
+        publisher: Publisher::new(Arc::clone(&hub)),
         hub,
         routes: routes()?,
         ledger,

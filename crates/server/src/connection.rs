@@ -2,8 +2,8 @@
 //!
 //! The loop waits for one of five things, in this order: the bell (an order of the house, or something to be told), the
 //! outcome of a refresh, the end of what the last message set going, something from the peer, a deadline. While it
-//! waits for the peer it tells it what is in its outbox; while a message is still on its way to many, the next is not
-//! read, so that what one sender says to one receiver stays in order. The peer comes before the deadline, so that a pong that is
+//! waits for the peer it tells it what is in its outbox; while a message is still on its way to many, the next is held
+//! back, so that what one sender says to one receiver stays in order. The peer comes before the deadline, so that a pong that is
 //! already here is not taken for silence; no deadline is lost by that, since every message is held against the
 //! token's deadline by itself. The [`Session`] decides, the loop does. Whatever way it ends, the [`Seat`] cleans up.
 
@@ -50,8 +50,10 @@ struct Connection<S> {
     heard: u64,
     refreshing: Option<(Option<String>, Refreshing)>,
     refresh_quota: RefreshQuota,
-    /// What the last message set going; the next is not read before it is done.
+    /// What the last message set going; the next is not handled before it is done.
     underway: Option<Box<Underway>>,
+    /// That next message. While it is held back, nothing more is read.
+    held: Option<Box<Inbound>>,
     /// Who speaks, as receivers are told: made with the first message that is passed on.
     from: Option<Box<str>>,
 }
@@ -74,6 +76,7 @@ where
         refreshing: None,
         refresh_quota,
         underway: None,
+        held: None,
         from: None,
     };
     let ending = match connection.enter(&mut seat, now) {
@@ -128,7 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 return ending;
             }
             let occupant = Arc::clone(&self.occupant);
-            let hear = self.underway.is_none();
+            let hear = self.held.is_none();
             let step = tokio::select! {
                 biased;
                 orders = occupant.ordered() => self.obey(orders),
@@ -182,7 +185,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     /// Notes that the peer lives, where anything came in since the last look.
     fn listen(&mut self, now: Now) {
         let heard = self.socket.heard();
-        if heard != self.heard {
+        // Who is not read, since a message of its own is held back, has shown that it is there.
+        if heard != self.heard || self.held.is_some() {
             self.heard = heard;
             self.session.heard(now);
             self.occupant.traffic.heard(now);
@@ -203,6 +207,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let now = clock::now();
         self.listen(now);
         let outcome = match inbound {
+            Ok(message @ (Inbound::Text(_) | Inbound::Binary(_))) if self.underway.is_some() => {
+                self.held = Some(Box::new(message));
+                return ControlFlow::Continue(());
+            }
             Ok(Inbound::Text(text)) => self.on_text(&text, now),
             Ok(Inbound::Binary(bytes)) => self.on_binary(bytes, now),
             Ok(Inbound::Ping | Inbound::Pong) => Ok(()),

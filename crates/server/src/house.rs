@@ -7,7 +7,7 @@ use gateway_domain::route::Routes;
 
 use crate::{
     audit::Audit, endpoint::Endpoints, gate::Gate, hub::Hub, issuing::Issuing, ledger::Ledger, limits::Accounts,
-    limits::HandshakeLimits, metrics::Metrics,
+    limits::HandshakeLimits, metrics::Metrics, publish::Publisher,
 };
 
 /// The rooms of a running gateway.
@@ -21,6 +21,8 @@ pub struct House {
     pub hub: Arc<Hub>,
     /// Who may say what, and where it goes.
     pub routes: Routes,
+    /// What backends tell.
+    pub publisher: Publisher,
     /// Who may not come in.
     pub ledger: Arc<Ledger>,
     /// How often one may knock.
@@ -51,6 +53,7 @@ impl House {
             self.accounts.sweep(now);
         }
         if nth.is_multiple_of(60) {
+            self.publisher.sweep(now);
             self.ledger.sweep(now);
         }
     }

@@ -9,8 +9,12 @@ mod caller;
 mod connections;
 mod cors;
 mod door;
+mod events;
 mod health;
+mod page;
+mod requests;
 mod revocations;
+mod rooms;
 mod tokens;
 
 use std::{convert::Infallible, sync::Arc};

@@ -9,11 +9,13 @@
 
 mod agents;
 mod books;
+mod calls;
 mod delivery;
 mod letter;
 mod membership;
 mod occupant;
 mod outbox;
+mod overview;
 mod requests;
 mod seat;
 
@@ -45,12 +47,14 @@ use crate::{audit::Audit, clock, metrics::Metrics};
 pub use agents::EVERY_AGENT;
 use agents::Gone;
 use books::Books;
+pub use calls::{Calling, Ended};
 pub use delivery::{Post, Posted};
 pub use letter::Letter;
 #[cfg(feature = "net")]
 pub(crate) use membership::sender;
 pub use occupant::{Arrival, Occupant, Orders, Standing, Traffic, Transport};
 pub use outbox::{Class, Outbox, OutboxBounds, Put, WhenFull};
+pub use overview::RoomOverview;
 #[cfg(feature = "net")]
 pub(crate) use requests::ended;
 pub use requests::{Addressed, Asking, Meant};

@@ -35,6 +35,9 @@ pub(super) fn root() -> PathBuf {
 /// Every page that users read.
 pub(super) fn all() -> Vec<String> {
     let mut pages = vec!["README.md".to_owned()];
+    for entry in fs::read_dir(root().join("deploy/examples")).unwrap() {
+        pages.push(format!("deploy/examples/{}/README.md", entry.unwrap().file_name().into_string().unwrap()));
+    }
     for entry in fs::read_dir(root().join("docs")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         if name.ends_with(".md") {
@@ -114,6 +117,12 @@ impl Block {
     /// Whether the fence has that word.
     pub(super) fn is(&self, word: &str) -> bool {
         self.words.iter().any(|own| own == word)
+    }
+
+    /// What it has to do with which terminal of the page.
+    pub(super) fn of_terminal(&self) -> Option<(&str, &str)> {
+        let named = self.words.iter().filter_map(|word| word.split_once('='));
+        named.into_iter().find(|(act, _)| ["beside", "typed", "prints"].contains(act))
     }
 
     /// The file that it is.

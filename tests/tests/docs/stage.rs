@@ -1,7 +1,8 @@
 //! Where a page is played: an empty folder with the program on the path, and what one block leaves behind (files,
-//! variables, the folder it changed to, a gateway that runs) is there for the next.
+//! variables, the folder it changed to, a gateway that runs, terminals beside it) is there for the next.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{BufRead, BufReader},
     os::unix::fs::symlink,
@@ -18,7 +19,10 @@ use std::{
 use gateway_tests::{SECRET, gateway::program};
 use tempfile::TempDir;
 
-use super::page::{Block, root};
+use super::{
+    page::{Block, root},
+    terminals::{Terminal, is_meant},
+};
 
 /// The address that the pages speak of; here a free one stands for it.
 const WRITTEN: &str = "127.0.0.1:8080";
@@ -28,6 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Stage {
     folder: TempDir,
     running: Option<Running>,
+    terminals: BTreeMap<String, Terminal>,
+    /// What the last script printed.
+    printed: String,
 }
 
 struct Running {
@@ -50,10 +57,12 @@ impl Stage {
         }
         assert!(modules.join("ws").exists(), "the Node client is not installed: run `make node`");
         symlink(modules, at("node_modules")).unwrap();
-        symlink(root().join("docs"), at("place/docs")).unwrap();
+        for folder in ["docs", "deploy"] {
+            symlink(root().join(folder), at("place").join(folder)).unwrap();
+        }
         fs::write(at("variables"), "").unwrap();
         fs::write(at("where"), at("place").to_str().unwrap()).unwrap();
-        Self { folder, running: None }
+        Self { folder, running: None, terminals: BTreeMap::new(), printed: String::new() }
     }
 
     /// Where the next block stands.
@@ -69,9 +78,21 @@ impl Stage {
         if let Some(name) = block.file() {
             fs::write(self.here().join(name), self.staged(&block.text)).unwrap();
         }
+        if block.is("printed") {
+            return self.has_printed(&block.text);
+        }
+        if let Some((act, name)) = block.of_terminal() {
+            return self.at_terminal(act, name, &block.text);
+        }
         match block.language.as_str() {
             "sh" | "bash" | "console" if block.is("background") => self.start(&block.text),
             "sh" | "bash" | "console" => self.run(&block.text, block.is("fails")),
+            // Cases are no configuration: they are tried by what the page runs next.
+            "toml" if block.is("cases") => Ok(()),
+            "toml" if block.is("wrong") => match check_configuration(&block.text) {
+                Ok(()) => Err("there is nothing wrong with it".into()),
+                Err(_) => Ok(()),
+            },
             "toml" => check_configuration(&block.text),
             "json" => check_json(&block.text),
             "js" => self.check_source(&block.text, "source.mjs", &["node", "--check"]),
@@ -82,8 +103,24 @@ impl Stage {
         }
     }
 
+    /// Runs a script in a terminal of its own, types into it, or looks at what it printed.
+    fn at_terminal(&mut self, act: &str, name: &str, text: &str) -> Result<(), String> {
+        if act == "beside" {
+            // One of that name is closed first.
+            self.terminals.remove(name);
+            let state = self.folder.path().display();
+            let script = format!(". '{state}/variables'\n{}", self.staged(text));
+            let mut command = self.command("bash");
+            let terminal = Terminal::start(command.args(["-c", &script]))?;
+            self.terminals.insert(name.to_owned(), terminal);
+            return Ok(());
+        }
+        let terminal = self.terminals.get_mut(name).ok_or_else(|| format!("there is no terminal `{name}` yet"))?;
+        if act == "typed" { terminal.types(text) } else { terminal.has_printed(text) }
+    }
+
     /// Runs a script; what it printed is told where it does not end as it should.
-    fn run(&self, script: &str, fails: bool) -> Result<(), String> {
+    fn run(&mut self, script: &str, fails: bool) -> Result<(), String> {
         let state = self.folder.path().display();
         let frame = format!(
             "set -euo pipefail\n. '{state}/variables'\ncd \"$(cat '{state}/where')\"\n\
@@ -92,10 +129,9 @@ impl Stage {
         );
         let ended = self.command("timeout").args(["60", "bash", "-c", &frame]).stdin(Stdio::null()).output();
         let ended = ended.map_err(|fault| fault.to_string())?;
-        let told = || {
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            format!("{}\n{}{}", ended.status, text(&ended.stdout), text(&ended.stderr))
-        };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        self.printed = text(&ended.stdout) + &text(&ended.stderr);
+        let told = || format!("{}\n{}", ended.status, self.printed);
         match (ended.status.success(), fails) {
             (true, false) => Ok(()),
             (false, true) if ended.status.code() != Some(124) => Ok(()),
@@ -159,6 +195,28 @@ impl Stage {
         Ok(())
     }
 
+    /// Whether the last script printed what the page says, line by line; `...` stands for any number of lines.
+    fn has_printed(&self, text: &str) -> Result<(), String> {
+        let mut printed = self.printed.lines();
+        let mut skips = false;
+        for wanted in text.lines() {
+            if wanted.trim() == "..." {
+                skips = true;
+                continue;
+            }
+            let found = if skips {
+                printed.any(|line| is_meant(wanted, line))
+            } else {
+                printed.next().is_some_and(|line| is_meant(wanted, line))
+            };
+            if !found {
+                return Err(format!("`{wanted}` was not printed there, but:\n{}", self.printed));
+            }
+            skips = false;
+        }
+        Ok(())
+    }
+
     fn check_source(&self, text: &str, name: &str, program: &[&str]) -> Result<(), String> {
         let file = self.folder.path().join(name);
         fs::write(&file, text).unwrap();
@@ -186,6 +244,7 @@ impl Stage {
     }
 
     fn stop(&mut self) {
+        self.terminals.clear();
         let Some(mut running) = self.running.take() else { return };
         let _ = Command::new("kill").arg(running.child.id().to_string()).status();
         for _ in 0..500 {
@@ -261,11 +320,12 @@ fn check_json(text: &str) -> Result<(), String> {
     if values > 0 { Ok(()) } else { Err("there is no JSON in it".into()) }
 }
 
-/// The Rust of the pages is a part of the client beside this file, which is compiled and run.
+/// The Rust of the pages is a part of what is compiled: the client beside this file, or an example.
 fn check_rust(text: &str) -> Result<(), String> {
-    if include_str!("rust_client.rs").contains(text) {
+    let compiled = [include_str!("rust_client.rs"), include_str!("../../../crates/server/examples/handler.rs")];
+    if compiled.iter().any(|program| program.contains(text)) {
         Ok(())
     } else {
-        Err("it is no part of tests/tests/docs/rust_client.rs, which is what is compiled and run".into())
+        Err("it is no part of tests/tests/docs/rust_client.rs, or of the example handler, which are compiled".into())
     }
 }

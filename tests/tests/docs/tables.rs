@@ -10,16 +10,7 @@ use serde_json::json;
 use super::page::{Page, all, root};
 
 /// The codes that no part of this version gives.
-const NOT_GIVEN: &[Code] = &[
-    Code::Replaced,
-    Code::AgentIdTaken,
-    Code::PolicyChanged,
-    Code::AmbiguousReply,
-    Code::TargetOffline,
-    Code::TargetLost,
-    Code::ReplyTimeout,
-    Code::SchemaMismatch,
-];
+const NOT_GIVEN: &[Code] = &[Code::PolicyChanged];
 
 fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
@@ -114,6 +105,12 @@ async fn the_metrics_are_those_that_the_gateway_counts() {
     // What has a label is told once it has happened.
     let (mut ann, _) = TestClient::greeted(&gateway, "/ws/dashboard", &token("ann", "dashboard")).await;
     ann.ask(json!({"type": "hello"})).await;
+    let (mut agent, _) = TestClient::greeted(&gateway, "/ws/agent", &token("a1", "agent")).await;
+    ann.send(json!({"type": "command", "payload": {"agentId": "a1"}})).await;
+    let command = agent.json().await;
+    agent.send(json!({"type": "reply", "replyTo": command["requestId"]})).await;
+    assert_eq!(ann.json().await["type"], "reply");
+    agent.leave().await;
     ann.leave().await;
     TestClient::open(&gateway.ws("/ws"), &[]).await.unwrap_err();
     gateway.audited("the end", |line| line["event"] == "disconnected").await;
@@ -141,6 +138,7 @@ fn the_events_of_the_audit_are_told() {
         Event::TokenRefused,
         Event::TokenIssued,
         Event::TokenReused,
+        Event::MessageRefused,
         Event::LimitViolated,
         Event::PlanUnknown,
         Event::BanLaid,

@@ -80,6 +80,11 @@ impl Correlate {
         &self.text
     }
 
+    /// Whether a message has anything there, be it nothing that can be read.
+    pub(super) fn is_there(&self, message: &Message<'_>) -> bool {
+        message.payload.is_some_and(|payload| self.path.leads_somewhere(payload))
+    }
+
     /// What a message carries there: a whole number, or a string of 1 to 128 bytes without control characters.
     pub(super) fn read(&self, message: &Message<'_>) -> Option<Correlation> {
         let found = self.path.find(message.payload?)?;

@@ -135,15 +135,28 @@ fn requests_and_answers_find_each_other_by_what_they_carry() {
         routes.answer(kind, &Message::parse(&text).unwrap())
     };
     let same = r#"{"commandId":"c1","x":1}"#;
-    assert_eq!(answer("COMMAND_ACK", same), Some(Answer { more: true, correlation: correlation.clone() }));
-    assert_eq!(answer("COMMAND_COMPLETE", same), Some(Answer { more: false, correlation }));
+    assert_eq!(answer("COMMAND_ACK", same), Some(Answer { more: true, correlation: Some(correlation.clone()) }));
+    assert_eq!(answer("COMMAND_COMPLETE", same), Some(Answer { more: false, correlation: Some(correlation) }));
     assert_eq!(answer("COMMAND_OTHER", same), None);
-    assert_eq!(answer("COMMAND_COMPLETE", r#"{"commandId":2}"#).unwrap().correlation.value, Scalar::Integer(2));
+    assert_eq!(
+        answer("COMMAND_COMPLETE", r#"{"commandId":2}"#).unwrap().correlation.unwrap().value,
+        Scalar::Integer(2)
+    );
     let long = format!(r#"{{"commandId":"{}"}}"#, "c".repeat(129));
-    for payload in
-        ["{}", "1", r#"{"commandId":""}"#, r#"{"commandId":"a\n"}"#, r#"{"commandId":"c","commandId":"c"}"#, &long]
-    {
+    for payload in ["{}", "1", r#"{"commandId":null}"#, r#"{"other":{"commandId":"c1"}}"#] {
         assert_eq!(answer("COMMAND_COMPLETE", payload), None, "{payload}");
+    }
+    for payload in [
+        r#"{"commandId":""}"#,
+        r#"{"commandId":"a\n"}"#,
+        r#"{"commandId":"c","commandId":"c"}"#,
+        r#"{"commandId":null,"command\u0049d":"c1"}"#,
+        r#"{"commandId":7.0}"#,
+        r#"{"commandId":["c1"]}"#,
+        &long,
+    ] {
+        let unreadable = Answer { more: false, correlation: None };
+        assert_eq!(answer("COMMAND_COMPLETE", payload), Some(unreadable), "{payload}");
     }
     assert_eq!(Routes::default().answer("COMMAND_COMPLETE", &asked), None);
 }
@@ -169,15 +182,17 @@ fn routes_that_correlate_by_different_members_may_share_the_types_of_their_answe
     let routes = compiled(&[correlating(), other, same]);
     let answer = |text: &str| {
         let message = Message::parse(text).unwrap();
-        routes.answer(&message.kind, &message).map(|answer| (answer.more, answer.correlation.as_payload()))
+        routes
+            .answer(&message.kind, &message)
+            .map(|answer| (answer.more, answer.correlation.map(|carried| carried.as_payload())))
     };
     assert_eq!(
         answer(r#"{"type":"COMMAND_COMPLETE","payload":{"job":{"id":"j"}}}"#),
-        Some((true, r#"{"job":{"id":"j"}}"#.into()))
+        Some((true, Some(r#"{"job":{"id":"j"}}"#.into())))
     );
     assert_eq!(
         answer(r#"{"type":"COMMAND_COMPLETE","payload":{"commandId":"c","job":{"id":"j"}}}"#),
-        Some((false, r#"{"commandId":"c"}"#.into()))
+        Some((false, Some(r#"{"commandId":"c"}"#.into())))
     );
 }
 

@@ -67,6 +67,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             Done::Posted(_, None) => {}
             Done::Served(id, handled) => self.served(id.as_deref(), handled, clock::now()),
         }
+        // A service may have set going something else.
+        if self.underway.is_none()
+            && let Some(held) = self.held.take()
+        {
+            return self.take_in(Ok(*held));
+        }
         ControlFlow::Continue(())
     }
 
@@ -89,7 +95,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         }
         let house = Arc::clone(&self.house);
         if let Some(answer) = house.routes.answer(&message.kind, message) {
-            return self.answers(message, Meant::Correlation(&answer.correlation), answer.more, now);
+            return match &answer.correlation {
+                Some(correlation) => self.answers(message, Meant::Correlation(correlation), answer.more, now),
+                None => self.not_asked(message, Unasked::NotAsked, now),
+            };
         }
         let standing = self.occupant.standing();
         let speaker = sender(&self.occupant, &standing);
@@ -183,7 +192,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             Reply { message, kind: &message.kind, reply_to: asker_id.as_deref(), request_id, more, from: &from }
                 .to_text()
         };
-        let Err(unasked) = self.house.hub.reply(self.occupant.id, meant, more, text, now) else { return };
+        if let Err(unasked) = self.house.hub.reply(self.occupant.id, meant, more, text, now) {
+            self.not_asked(message, unasked, now);
+        }
+    }
+
+    fn not_asked(&self, message: &Message<'_>, unasked: Unasked, now: Now) {
         let id = message.id.as_deref();
         if self.counts(id, now) {
             let code = match unasked {

@@ -8,7 +8,7 @@ use gateway_domain::{Code, Principal, Refusal};
 use super::Endpoint;
 
 /// The most of a parameter that is looked at: no name is longer, even where every byte is escaped.
-const MOST_BYTES: usize = 3 * 256;
+const MOST_BYTES: usize = 3 * 640;
 
 /// All doors. An exact path goes before one with parameters.
 #[derive(Clone, Debug, Default)]

@@ -10,7 +10,7 @@ use super::{
     answer::{Answer, BodyStream, Faulty},
     audit, bans,
     caller::Need,
-    connections, health, revocations, tokens,
+    connections, events, health, requests, revocations, rooms, tokens,
 };
 
 /// Finds who answers a call. What is not there is told before who is asking, but for the API: there a stranger learns
@@ -64,6 +64,37 @@ async fn api(site: &Arc<Site>, call: &Call, rest: &[&str], body: impl BodyStream
             let caller = site.caller(call, Need::Service).await?;
             only(call, &[Method::POST], "POST")?;
             connections::end_user(site, call, &caller, user)
+        }
+        ["agents"] => {
+            let _caller = site.caller(call, Need::Service).await?;
+            only(call, get, "GET")?;
+            rooms::agents(site, call)
+        }
+        ["agents", agent, "requests"] => {
+            let caller = site.caller(call, Need::Service).await?;
+            only(call, &[Method::POST], "POST")?;
+            requests::ask(site, call, &caller, agent, body).await
+        }
+        ["rooms", rest @ ..] if rest.len() <= 2 => {
+            let _caller = site.caller(call, Need::Service).await?;
+            only(call, get, "GET")?;
+            match rest {
+                [] => rooms::list(site, call),
+                [room] => rooms::show(site, room),
+                [room, "history"] => rooms::history(site, call, room),
+                [room, "presence"] => rooms::presence(site, room),
+                _ => Err(not_found().into()),
+            }
+        }
+        ["events"] => {
+            let _caller = site.caller(call, Need::Service).await?;
+            only(call, &[Method::POST], "POST")?;
+            events::publish(site, call, body).await
+        }
+        ["events", "batch"] => {
+            let _caller = site.caller(call, Need::Service).await?;
+            only(call, &[Method::POST], "POST")?;
+            events::publish_all(site, call, body).await
         }
         ["bans"] => {
             let caller = site.caller(call, Need::Admin).await?;

@@ -9,11 +9,9 @@ use warp::{Reply, reply::Response};
 use super::{
     Call, Site,
     answer::{Answer, fault, json},
+    page::limit,
 };
 use crate::{audit::Record, gate::Check};
-
-const MOST_A_PAGE: usize = 1_000;
-const USUAL_PAGE: usize = 100;
 
 /// The latest records that are wanted, or with `follow=true` all that come from now on, a line each.
 pub(super) fn latest(site: &Site, call: &Call) -> Answer {
@@ -28,14 +26,7 @@ pub(super) fn latest(site: &Site, call: &Call) -> Answer {
     if query.get("follow")? == Some("true") {
         return Ok(follow(site, wanted));
     }
-    let most = match query.get("limit")? {
-        None => USUAL_PAGE,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|most| (1..=MOST_A_PAGE).contains(most))
-            .ok_or_else(|| fault("limit", format!("a number from 1 to {MOST_A_PAGE}")))?,
-    };
+    let most = limit(&query)?;
     let records = site.house.audit.latest(most, wanted);
     let records: Vec<&Record> = records.iter().map(AsRef::as_ref).collect();
     json(&json!({ "records": records }))

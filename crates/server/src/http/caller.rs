@@ -19,6 +19,8 @@ pub(super) enum Need {
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     pub(super) user: UserId,
+    /// `admin`, or else `service`.
+    pub(super) role: &'static str,
 }
 
 impl Site {
@@ -37,7 +39,8 @@ impl Site {
         };
         if admitted {
             call.info.ticket.admit();
-            return Ok(Caller { user });
+            let role = if may("admin") { "admin" } else { "service" };
+            return Ok(Caller { user, role });
         }
         let wanted = if need == Need::Admin { "`admin`" } else { "`service` or `admin`" };
         Err(Refusal::new(Code::Forbidden, format!("this call needs the role {wanted}")).of_user(&user))

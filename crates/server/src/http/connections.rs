@@ -7,6 +7,7 @@ use super::{
     Call, Site,
     answer::{Answer, fault, json},
     caller::Caller,
+    page::Wanted,
 };
 use crate::{
     audit::{Event, Subject},
@@ -14,34 +15,20 @@ use crate::{
     hub::Occupant,
 };
 
-const MOST_A_PAGE: usize = 1_000;
-const USUAL_PAGE: usize = 100;
-
 /// A page of the live connections.
 pub(super) fn list(site: &Site, call: &Call) -> Answer {
     let query = call.query()?;
     let (user, role, endpoint) = (query.get("user")?, query.get("role")?, query.get("endpoint")?);
-    let most = match query.get("limit")? {
-        None => USUAL_PAGE,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|most| (1..=MOST_A_PAGE).contains(most))
-            .ok_or_else(|| fault("limit", format!("a number from 1 to {MOST_A_PAGE}")))?,
-    };
-    let after = match query.get("cursor")? {
-        None => None,
-        Some(text) => Some(text.parse::<ConnectionId>().map_err(|_| fault("cursor", "the `next` of an earlier page"))?),
-    };
+    let page = Wanted::<ConnectionId>::read(&query)?;
     let wanted = |here: &Occupant| {
         user.is_none_or(|user| here.user().as_str() == user)
             && endpoint.is_none_or(|path| &*here.endpoint.path == path)
             && role.is_none_or(|role| here.stands(|standing| standing.principal.is(role)))
     };
     let now = clock::now();
-    let page = site.house.hub.page(after, most, wanted);
-    let next = (page.len() == most).then(|| page.last().map(|(id, _)| *id)).flatten();
-    let connections: Vec<Value> = page.iter().map(|(_, here)| described(site, here, now)).collect();
+    let here = site.house.hub.page(page.after, page.most, wanted);
+    let next = page.next(&here, |(id, _)| *id);
+    let connections: Vec<Value> = here.iter().map(|(_, here)| described(site, here, now)).collect();
     json(&json!({ "connections": connections, "next": next, "total": site.house.hub.counts().connections }))
 }
 

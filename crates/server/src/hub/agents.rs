@@ -90,7 +90,7 @@ impl Books {
             connections: 1,
             last_seen: here.traffic.last_heard(now),
         };
-        (room.as_str() == EVERY_AGENT).then(|| self.registry.agents().map(online).collect())
+        (room.as_str() == EVERY_AGENT).then(|| self.registry.agents(None).map(online).collect())
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the hub's one lock guards: who is here, the rooms, the requests under way, and the posts that are still being
 //! carried around. They change together: whoever is struck out leaves all of them at once.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use gateway_domain::{
     AgentId, Code, ConnectionId, Now, Refusal, Room, UserId,
@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::{
     Hub, HubRules, Letter, Occupant,
     agents::Gone,
+    calls::Line,
     delivery::{Dispatch, Post},
     outbox::Class,
 };
@@ -26,6 +27,8 @@ pub(super) struct Books {
     pub(super) rooms: Rooms<Text>,
     pub(super) pending: Pending,
     pub(super) dispatch: Dispatch,
+    /// Those who ask without a connection.
+    pub(super) calls: HashMap<ConnectionId, Line>,
 }
 
 impl Books {
@@ -37,6 +40,7 @@ impl Books {
             rooms: Rooms::new(rules.rooms, EpochSource::new(prefix)),
             pending: Pending::new(rules.pending),
             dispatch: Dispatch::default(),
+            calls: HashMap::new(),
         }
     }
 }

@@ -192,7 +192,7 @@ impl Hub {
         let mut found: Vec<(ConnectionId, Arc<Occupant>)> = Vec::new();
         for group in targets.iter().filter_map(|target| books.group(target, sender)) {
             let mut pass = Pass { group, part: Part::Everybody, sequence: u64::MAX, placed: None, cursor: None };
-            for (id, here, _) in pass.next(&books.registry, &books.rooms, PASS).0 {
+            for (id, here, _) in pass.next(&books.registry, &books.rooms, PASS).members {
                 if found.len() < PASS
                     && Some(id) != sender
                     && here.endpoint.hears()
@@ -221,8 +221,12 @@ impl Books {
         match target {
             Target::User { user, role: None } => Room::parse(&format!("{USER_ROOM}{user}")).ok().map(Group::Room),
             Target::User { user, role: Some(role) } => Some(Group::Narrowed(user.clone(), role.clone())),
-            Target::Agent(agent) => self.registry.agent(agent).map(|(id, _)| Group::One(id)),
-            Target::Connection(id) => Some(Group::One(*id)),
+            // Whoever names itself is not told: that is what `sender` is for.
+            Target::Agent(agent) => {
+                let live = self.registry.agent(agent).map(|(id, _)| id);
+                live.filter(|id| Some(*id) != sender).map(Group::One)
+            }
+            Target::Connection(id) => Some(*id).filter(|id| Some(*id) != sender).map(Group::One),
             Target::Room(room) => Some(Group::Room(room.clone())),
             Target::Role(role) => Some(Group::Role(role.clone())),
             Target::Endpoint(path) => Some(Group::Endpoint(path.clone())),
@@ -282,8 +286,8 @@ impl Job {
     fn carry(&mut self, hub: &Hub, registry: &Registry<Arc<Occupant>>, rooms: &Rooms<Text>, mut most: usize) -> bool {
         while let Some(pass) = self.passes.front_mut() {
             let to_one_self = matches!(pass.group, Group::One(id) if Some(id) == self.sender);
-            let (members, is_over) = pass.next(registry, rooms, most);
-            most = most.saturating_sub(members.len());
+            let Reached { members, looked_at, is_over } = pass.next(registry, rooms, most);
+            most = most.saturating_sub(looked_at);
             for (id, here, subscribed) in members {
                 if Some(id) == self.sender && !to_one_self {
                     continue;
@@ -313,16 +317,26 @@ impl Told {
     }
 }
 
+/// Those whom a pass comes to next: each, and whether it asked for the room.
 type Members<'a> = Vec<(ConnectionId, &'a Arc<Occupant>, bool)>;
+
+struct Reached<'a> {
+    members: Members<'a>,
+    /// Those among whom they were found: looking takes time, too.
+    looked_at: usize,
+    is_over: bool,
+}
+
+impl<'a> Reached<'a> {
+    /// All that there were.
+    fn all(members: Members<'a>) -> Self {
+        Self { looked_at: members.len(), members, is_over: true }
+    }
+}
 
 impl Pass {
     /// The next so many of the group, and whether these were the last.
-    fn next<'a>(
-        &mut self,
-        registry: &'a Registry<Arc<Occupant>>,
-        rooms: &Rooms<Text>,
-        most: usize,
-    ) -> (Members<'a>, bool) {
+    fn next<'a>(&mut self, registry: &'a Registry<Arc<Occupant>>, rooms: &Rooms<Text>, most: usize) -> Reached<'a> {
         let plain = |(id, here): (ConnectionId, &'a Arc<Occupant>)| (id, here, false);
         let members: Members<'a> = match &self.group {
             Group::Room(room) => {
@@ -344,25 +358,26 @@ impl Pass {
                 }
                 if seen == most {
                     self.cursor = last;
-                    return (members, false);
+                    return Reached { members, looked_at: seen, is_over: false };
                 }
                 // Those who hear what is said to their user without having asked for it.
                 if let Some(user) = user_of(room).filter(|_| part != Part::Subscribers) {
                     let hearing = registry.hearing(&user).filter(|(id, _)| !rooms.is_member(room, *id));
                     members.extend(hearing.map(plain));
                 }
-                return (members, true);
+                return Reached { members, looked_at: seen, is_over: true };
             }
             Group::Role(role) => registry.of_role(role, self.cursor).take(most).map(plain).collect(),
             Group::Endpoint(path) => registry.of_endpoint(path, self.cursor).take(most).map(plain).collect(),
             Group::Narrowed(user, role) => {
                 let own = registry.of_user(user).filter(|here| here.stands(|s| s.role.as_ref() == Some(role)));
-                return (own.map(|here| (here.id, here, false)).collect(), true);
+                return Reached::all(own.map(|here| (here.id, here, false)).collect());
             }
-            Group::One(id) => return (registry.get(*id).map(|here| (*id, here, false)).into_iter().collect(), true),
+            Group::One(id) => {
+                return Reached::all(registry.get(*id).map(|here| (*id, here, false)).into_iter().collect());
+            }
         };
-        let is_over = members.len() < most;
         self.cursor = members.last().map(|(id, ..)| *id);
-        (members, is_over)
+        Reached { looked_at: members.len(), is_over: members.len() < most, members }
     }
 }

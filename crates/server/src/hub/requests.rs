@@ -12,7 +12,7 @@ use gateway_domain::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Hub, Letter, books::Books, outbox::Class};
+use super::{Ended, Hub, Letter, books::Books, outbox::Class};
 use crate::{clock, refusal::ErrorPayload};
 
 /// What a request is.
@@ -60,32 +60,33 @@ impl Hub {
         let mut letter = Letter::new(text(id));
         let mut books = self.books.lock();
         let offline = || Refusal::new(Code::TargetOffline, format!("nobody is here as {}", named(asking.targets)));
-        let candidates = self.candidates(&books, asking.targets, Some(asking.asker));
-        // Of those with as little to do, another one each time.
+        let mut candidates = self.candidates(&books, asking.targets, Some(asking.asker));
+        // Of those with as little to do, another one first each time.
         let turn = id.uuid().as_u128();
-        let least = candidates.iter().min_by_key(|(at, _)| (books.pending.open_at(*at), at.uuid().as_u128() ^ turn));
-        let Some((receiver, here)) = least else { return Err(offline()) };
-        let request = Request {
-            id,
-            asker: asking.asker,
-            asker_id: asking.asker_id.map(Into::into),
-            receiver: *receiver,
-            correlation: asking.correlation,
-            timeout: asking.timeout,
-        };
+        candidates.sort_by_cached_key(|(at, _)| (books.pending.open_at(*at), at.uuid().as_u128() ^ turn));
         let earliest = books.pending.next_deadline();
-        books
-            .pending
-            .open(request, now.tick)
-            .map_err(|many| Refusal::new(Code::LimitExceeded, many.to_string()).retry_after(Duration::from_secs(1)))?;
-        if !self.say(here, &mut letter, Class::Control) {
+        for (receiver, here) in candidates {
+            let request = Request {
+                id,
+                asker: asking.asker,
+                asker_id: asking.asker_id.map(Into::into),
+                receiver,
+                correlation: asking.correlation.clone(),
+                timeout: asking.timeout,
+            };
+            books.pending.open(request, now.tick).map_err(|many| {
+                Refusal::new(Code::LimitExceeded, many.to_string()).retry_after(Duration::from_secs(1))
+            })?;
+            if self.say(&here, &mut letter, Class::Control) {
+                if books.pending.next_deadline() != earliest {
+                    self.deadlines.notify_one();
+                }
+                return Ok(());
+            }
             books.pending.abandon(id);
-            return Err(offline());
         }
-        if books.pending.next_deadline() != earliest {
-            self.deadlines.notify_one();
-        }
-        Ok(())
+        self.metrics.request_ended(Code::TargetOffline.name());
+        Err(offline())
     }
 
     /// Passes a reply on to whoever asked. `text` makes what the asker reads.
@@ -106,9 +107,12 @@ impl Hub {
         if !more {
             self.metrics.request_ended("reply");
         }
-        if let Some(asker) = books.registry.get(answered.asker) {
-            let text = text(Addressed { request_id, asker_id: answered.asker_id });
-            self.say(asker, &mut Letter::reply(text), Class::Control);
+        let text = text(Addressed { request_id, asker_id: answered.asker_id });
+        match books.registry.get(answered.asker) {
+            Some(asker) => {
+                self.say(asker, &mut Letter::reply(text), Class::Control);
+            }
+            None => books.answer_call(answered.asker, text.into(), more),
         }
         Ok(())
     }
@@ -150,7 +154,7 @@ impl Hub {
         let mut books = self.books.lock();
         for request in books.pending.expire(now.tick) {
             let why = format!("no reply came within {} s: the outcome is unknown", request.timeout.as_secs_f64());
-            self.tell_end(&books, &request, &Refusal::new(Code::ReplyTimeout, why));
+            self.tell_end(&mut books, &request, &Refusal::new(Code::ReplyTimeout, why));
         }
     }
 
@@ -160,11 +164,14 @@ impl Hub {
     }
 
     /// Tells an asker that its request is over.
-    pub(super) fn tell_end(&self, books: &Books, request: &Request, refusal: &Refusal) {
+    pub(super) fn tell_end(&self, books: &mut Books, request: &Request, refusal: &Refusal) {
         self.metrics.request_ended(refusal.code.name());
-        if let Some(asker) = books.registry.get(request.asker) {
-            let text = ended(request.asker_id.as_deref(), refusal, request.correlation.as_ref());
-            self.say(asker, &mut Letter::new(text), Class::Control);
+        match books.registry.get(request.asker) {
+            Some(asker) => {
+                let text = ended(request.asker_id.as_deref(), refusal, request.correlation.as_ref());
+                self.say(asker, &mut Letter::new(text), Class::Control);
+            }
+            None => books.end_call(request.asker, Ended::Refused(refusal.clone())),
         }
     }
 

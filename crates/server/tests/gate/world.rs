@@ -32,6 +32,7 @@ use gateway_server::{
     limits::{Accounts, HandshakeLimits, HandshakeRate},
     metrics::Metrics,
     plans::Plans,
+    publish::Publisher,
 };
 use gateway_transport::{ClientAddress, OriginLaw, Query, TokenSources};
 use http::{HeaderMap, HeaderValue};
@@ -116,6 +117,7 @@ impl World {
             house: House {
                 endpoints: [door()].into_iter().collect(),
                 gate,
+                publisher: Publisher::new(Arc::clone(&hub)),
                 hub,
                 routes: Routes::default(),
                 ledger,

@@ -1,0 +1,168 @@
+//! What a backend tells and asks, done once however often it is sent.
+//!
+//! A backend that did not hear our answer sends its event again, under the same id. Within five minutes it gets the
+//! first answer again and nobody is told twice; the same id with another body is a contradiction, and refused.
+
+mod asking;
+mod recent;
+
+use std::sync::Arc;
+
+use gateway_domain::{
+    Code, EventId, Now, Refusal, UserId,
+    event::{Event, check_kind},
+    target::Target,
+};
+use parking_lot::Mutex;
+use serde_json::value::RawValue;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::{
+    hub::{Class, Hub, Post, Posted},
+    refusal::Fault,
+};
+use asking::Kept;
+pub use asking::{Backend, Outcome, Question};
+use recent::{Recent, Recollection};
+
+/// The most targets of one event.
+pub const MOST_TARGETS: usize = 100;
+/// Events that are known again; beyond so many the oldest are forgotten early.
+const MOST_REMEMBERED: usize = 100_000;
+/// Questions that are known again by their key.
+const MOST_KEYS: usize = 1_000;
+
+/// Into how many outboxes an event was put, once that is known.
+type Told = watch::Receiver<Option<usize>>;
+
+/// Tells and asks for backends.
+#[derive(Debug)]
+pub struct Publisher {
+    hub: Arc<Hub>,
+    recent: Mutex<Recent<EventId, Told>>,
+    asked: Mutex<Recent<(UserId, String), Kept>>,
+}
+
+/// What a backend wants to be told.
+#[derive(Debug)]
+pub struct Draft {
+    /// To whom.
+    pub to: Vec<Target>,
+    /// What it is.
+    pub kind: String,
+    /// What it says.
+    pub payload: Box<RawValue>,
+    /// The backend's own id of it, where it gave one.
+    pub event_id: Option<EventId>,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The event.
+    pub event_id: EventId,
+    /// Into how many outboxes it was put.
+    pub delivered: usize,
+    /// Whether it had been published before, and nobody was told again.
+    pub duplicate: bool,
+}
+
+impl Draft {
+    /// What makes it another.
+    fn body(&self) -> (&[Target], &str, &str) {
+        (&self.to, &self.kind, self.payload.get())
+    }
+
+    /// What is wrong with it, each with its place in the body.
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if let Err(fault) = check_kind(&self.kind) {
+            faults.push(Fault { path: "/type".into(), message: fault.to_string() });
+        }
+        if self.to.is_empty() || self.to.len() > MOST_TARGETS {
+            faults.push(Fault { path: "/to".into(), message: format!("name 1 to {MOST_TARGETS} targets") });
+        }
+        for (at, target) in self.to.iter().enumerate() {
+            let why = match target {
+                Target::Sender => "a backend has no connection: name whom you mean",
+                Target::Subscribe(_) => "nobody subscribes by an event: write `room:NAME`",
+                Target::Webhook(_) => "there is no such webhook",
+                Target::User { .. }
+                | Target::Agent(_)
+                | Target::Connection(_)
+                | Target::Room(_)
+                | Target::Role(_)
+                | Target::Endpoint(_) => continue,
+            };
+            faults.push(Fault { path: format!("/to/{at}"), message: why.into() });
+        }
+        faults
+    }
+}
+
+impl Publisher {
+    /// Publishes into that house.
+    pub fn new(hub: Arc<Hub>) -> Self {
+        Self { hub, recent: Mutex::new(Recent::new(MOST_REMEMBERED)), asked: Mutex::new(Recent::new(MOST_KEYS)) }
+    }
+
+    /// Tells a draft without faults. The answer comes when everybody has been told who is here.
+    pub async fn publish(&self, draft: &Draft, now: Now) -> Result<Published, Refusal> {
+        let Some(event_id) = draft.event_id else {
+            let event_id = EventId::new(Uuid::new_v4());
+            let delivered = match self.tell(draft, event_id, now)? {
+                Posted::Done(count) => count,
+                // Whoever carries it around ends with the process, and so does this.
+                Posted::Underway(told) => told.await.unwrap_or_default(),
+            };
+            return Ok(Published { event_id, delivered, duplicate: false });
+        };
+        let (mut told, duplicate) = self.once(draft, event_id, now)?;
+        let delivered = told.wait_for(Option::is_some).await.ok().and_then(|count| *count).unwrap_or_default();
+        Ok(Published { event_id, delivered, duplicate })
+    }
+
+    /// Tells it, or finds where it is being told.
+    fn once(&self, draft: &Draft, id: EventId, now: Now) -> Result<(Told, bool), Refusal> {
+        let mut recent = self.recent.lock();
+        match recent.recall(&id, &draft.body(), now.tick) {
+            Recollection::Same(told) => return Ok((told, true)),
+            Recollection::Other => {
+                let why = format!("the event {id} was published within the last minutes with another body");
+                return Err(Refusal::new(Code::Conflict, why));
+            }
+            Recollection::New => {}
+        }
+        let posted = self.tell(draft, id, now)?;
+        let (tells, told) = watch::channel(None);
+        recent.keep(id, &draft.body(), told.clone(), now.tick);
+        drop(recent);
+        match posted {
+            Posted::Done(count) => {
+                tells.send_replace(Some(count));
+            }
+            // A caller that goes away meanwhile takes the answer of the others not along.
+            Posted::Underway(count) => {
+                tokio::spawn(async move {
+                    tells.send_replace(Some(count.await.unwrap_or_default()));
+                });
+            }
+        }
+        Ok((told, false))
+    }
+
+    fn tell(&self, draft: &Draft, event_id: EventId, now: Now) -> Result<Posted, Refusal> {
+        let event = Event { event_id, kind: &draft.kind, timestamp: now.wall, payload: &draft.payload };
+        let text = event
+            .to_text()
+            .map_err(|fault| Refusal::plain(Code::Internal).because(format!("an event has no JSON form: {fault}")))?;
+        self.hub.post(Post { text, targets: &draft.to, class: Class::Event, sender: None }, now)
+    }
+
+    /// Forgets what is too long ago.
+    pub fn sweep(&self, now: Now) {
+        self.recent.lock().forget(now.tick);
+        self.asked.lock().forget(now.tick);
+    }
+}
