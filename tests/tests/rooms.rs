@@ -156,6 +156,15 @@ async fn what_is_meant_for_a_user_is_heard_unasked_unless_the_client_wants_to_as
     for client in [&mut unasked, &mut asking, &mut reserved, &mut bob] {
         assert!(client.heard().await.is_empty());
     }
+    // Who unsubscribes from its own room hears no more in it, asked for or not.
+    for client in [&mut unasked, &mut asking] {
+        client.part("user:ann").await;
+    }
+    assert_eq!(bob.tell(note("ann")).await, 1, "the reserved one alone");
+    assert_eq!(reserved.heard().await.len(), 1);
+    for client in [&mut unasked, &mut asking] {
+        assert!(client.heard().await.is_empty());
+    }
     let url = gateway.ws(&format!("/ws?autojoin=perhaps&token={ann}"));
     assert_eq!(TestClient::open(&url, &[]).await.unwrap_err().code(), "INVALID_REQUEST");
 }

@@ -137,6 +137,13 @@ impl<H> Registry<H> {
         }
     }
 
+    /// Lets the connection hear no more what is said to its user without its having asked.
+    pub fn stop_hearing_user(&mut self, id: ConnectionId) {
+        if let Some(entry) = self.present.get_mut(&id) {
+            entry.listing.hears_user = false;
+        }
+    }
+
     /// The connection of that id.
     pub fn get(&self, id: ConnectionId) -> Option<&H> {
         self.present.get(&id).map(|entry| &entry.handle)

@@ -26,6 +26,8 @@ fn a_connection_is_found_from_its_entry_to_its_end() {
     registry.enter(&ann(), id(1), "first", Listing { hears_user: false, ..listing(None) }).unwrap();
     assert_eq!(registry.of_user(&ann()).collect::<Vec<_>>(), [&"second", &"first"], "by age");
     assert_eq!(registry.hearing(&ann()).collect::<Vec<_>>(), [(id(2), &"second")]);
+    registry.stop_hearing_user(id(2));
+    assert_eq!(registry.hearing(&ann()).count(), 0);
     assert_eq!(registry.after(None).map(|(_, handle)| *handle).collect::<Vec<_>>(), ["first", "second"], "by id");
     assert_eq!(registry.after(Some(id(1))).count(), 1);
     assert_eq!(registry.leave(&ann(), id(2), None).unwrap().handle, "second");

@@ -251,7 +251,7 @@ impl Books {
 }
 
 /// Whose room that is: everybody's own is joined by itself.
-fn user_of(room: &Room) -> Option<UserId> {
+pub(super) fn user_of(room: &Room) -> Option<UserId> {
     room.as_str().strip_prefix(USER_ROOM).and_then(|user| user.parse().ok())
 }
 

@@ -97,6 +97,9 @@ impl Hub {
     pub fn unsubscribe(self: &Arc<Self>, here: &Arc<Occupant>, id: Option<&str>, room: &Room) {
         let mut books = self.books.lock();
         self.take_out(&mut books, here, room);
+        if super::delivery::user_of(room).is_some_and(|user| user == *here.user()) {
+            books.registry.stop_hearing_user(here.id);
+        }
         let payload = serde_json::json!({ "room": room });
         self.say(here, &mut Letter::new(super::notice("unsubscribed", id, &payload)), Class::Control);
     }

@@ -105,7 +105,7 @@ mod tests {
             recent.keep(n, &n, n, at(n));
         }
         assert_eq!((recent.known.len(), recent.order.len()), (3, 3));
-        assert!(matches!(recent.recall(&1, &1, at(5)), Recollection::New));
-        assert!(matches!(recent.recall(&2, &2, at(5)), Recollection::Same(2)));
+        assert!(matches!(recent.recall(&1, &1u64, at(5)), Recollection::New));
+        assert!(matches!(recent.recall(&2, &2u64, at(5)), Recollection::Same(2)));
     }
 }
