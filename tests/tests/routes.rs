@@ -271,4 +271,10 @@ async fn a_subscribe_target_puts_its_sender_into_the_room_where_the_rules_let_it
     let heard = follower.heard().await;
     assert_eq!(heard.len(), 1, "{heard:?}");
     assert_eq!((&heard[0]["room"], &heard[0]["offset"]), (&json!("p:all"), &json!(1)));
+    // It recovers where the payload says from where on.
+    let since = json!({"epoch": subscribed["payload"]["epoch"], "offset": 0});
+    follower.say(json!({"type": "FOLLOW", "id": "again", "payload": {"name": "all", "since": since}})).await;
+    let told = follower.hear().await["payload"].clone();
+    assert_eq!((&told["recovered"], &told["missed"]), (&json!(true), &json!(1)));
+    assert_eq!(follower.hear().await, heard[0]);
 }

@@ -6,11 +6,13 @@ use std::{future::Future, ops::ControlFlow, pin::Pin, sync::Arc};
 use gateway_domain::{
     Code, Now, Refusal,
     envelope::{Message, MessageFault},
+    history::Position,
     pending::Unasked,
     relay::{Origin, Relay, Reply},
     route::Match,
     target::Target,
 };
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -36,6 +38,12 @@ enum Going {
     Post(oneshot::Receiver<usize>, bool),
     /// A service at work.
     Service(Pin<Box<dyn Future<Output = Handled> + Send>>),
+}
+
+/// From where on a client that subscribes by a route wants to hear.
+#[derive(Default, Deserialize)]
+struct Resumption {
+    since: Option<Position>,
 }
 
 /// What came of it.
@@ -131,9 +139,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     fn send(&mut self, message: &Message<'_>, found: Match<'_>, now: Now) {
         let Match { route, targets, correlation } = found;
         if let [Target::Subscribe(_), ..] = targets.as_slice() {
+            // Where the payload says so as a `subscribe` would, what was missed is recovered.
+            let Resumption { since } = message.payload_as().unwrap_or_default();
             for target in &targets {
                 if let Target::Subscribe(room) = target {
-                    self.subscribe(message.id.as_deref(), room, None, now);
+                    self.subscribe(message.id.as_deref(), room, since.as_ref(), now);
                 }
             }
             return;
