@@ -2,12 +2,14 @@
 //! the environment, or from standard input.
 
 mod advice;
+mod api;
 mod check;
 mod config;
 mod connect;
 mod corridor;
 mod explain;
 mod keys;
+mod operate;
 mod page;
 mod policy;
 mod serve;
@@ -50,6 +52,8 @@ enum Command {
     /// Make keys and hashes.
     #[command(subcommand)]
     Keys(keys::Keys),
+    #[command(flatten)]
+    Operate(operate::Operate),
     /// Connect to an endpoint: print what comes, send what is typed. The token is read from GATEWAY_TOKEN.
     Connect(connect::Connect),
 }
@@ -98,6 +102,7 @@ impl Cli {
             Some(Command::Token(command)) => command.run(environment),
             Some(Command::Explain(command)) => command.run(environment),
             Some(Command::Keys(command)) => command.run(),
+            Some(Command::Operate(command)) => command.run(environment),
             Some(Command::Connect(command)) => command.run(environment),
         }
     }

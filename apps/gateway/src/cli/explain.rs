@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::Args;
 use gateway_domain::RequestId;
 
+use super::api::At;
 use super::page::Page;
 use super::{Environment, Failure};
 
@@ -22,9 +23,8 @@ pub(super) struct Explain {
     /// Look into this audit file instead of asking the gateway.
     #[arg(long, value_name = "FILE", conflicts_with = "url")]
     file: Option<PathBuf>,
-    /// Where the gateway's API is: admin.listen, or server.listen where there is none.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
-    url: String,
+    #[command(flatten)]
+    at: At,
 }
 
 impl Explain {
@@ -33,7 +33,7 @@ impl Explain {
             Some(file) => source::from_file(file, self.request)?,
             None => {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-                runtime.block_on(source::from_gateway(&self.url, self.request, &environment))?
+                runtime.block_on(source::from_gateway(&self.at, self.request, &environment))?
             }
         };
         let mut page = Page::default();

@@ -7,6 +7,7 @@ mod connecting;
 mod explaining;
 mod judging;
 mod keys;
+mod operating;
 mod policy;
 mod support;
 mod tokens;
