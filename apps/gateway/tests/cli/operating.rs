@@ -34,7 +34,7 @@ impl Client {
     fn hear(&mut self) -> Value {
         loop {
             let next = async { tokio::time::timeout(std::time::Duration::from_secs(10), self.socket.next()).await };
-            match self.runtime.block_on(next).expect("in time").expect("a frame").expect("a sound one") {
+            match self.runtime.block_on(next).unwrap().unwrap().unwrap() {
                 Message::Text(text) => return serde_json::from_str(&text).unwrap(),
                 Message::Close(frame) => return json!({ "closed": frame.map(|frame| u16::from(frame.code)) }),
                 _ => {}
