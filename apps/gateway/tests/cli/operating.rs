@@ -109,7 +109,8 @@ fn who_is_here_is_listed_for_people_and_for_programs() {
     let id = greeting["connectionId"].as_str().unwrap();
     assert!(lines[1].starts_with(id), "{table}");
     let all = ask(&folder, &serving, &["connections", "--json"]).fine();
-    assert_eq!(all.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).count(), 2);
+    let entries: Vec<Value> = all.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(entries.len(), 2);
     assert_eq!(ask(&folder, &serving, &["connections", "--user", "nobody"]).fine(), "no connections\n");
     let agents = ask(&folder, &serving, &["agents"]).fine();
     assert!(agents.lines().nth(1).is_some_and(|line| line.starts_with("press-7")), "{agents}");
