@@ -14,17 +14,30 @@ use crate::{
 /// The time that a client writes into a message: the gateway never looks at it.
 pub const TIMESTAMP: i64 = 1_767_225_600_000;
 
+fn folder(example: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../deploy/examples").join(example)
+}
+
 /// A file of an example.
 pub fn file(example: &str, name: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../deploy/examples").join(example).join(name);
+    let path = folder(example).join(name);
     fs::read_to_string(&path).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()))
+}
+
+/// What a configuration names beside itself: the cases, and the schemas where there are any.
+fn beside(example: &str) -> Vec<(String, Vec<u8>)> {
+    let mut names = vec!["policy.toml".to_owned()];
+    for schema in fs::read_dir(folder(example).join("schemas")).into_iter().flatten().flatten() {
+        names.push(format!("schemas/{}", schema.file_name().to_string_lossy()));
+    }
+    names.into_iter().map(|name| (name.clone(), file(example, &name).into_bytes())).collect()
 }
 
 /// Starts a gateway with exactly the configuration of an example, and its cases beside it.
 pub fn open(example: &str, env: &[(&str, &str)]) -> TestGateway {
     let config = file(example, "gateway.toml");
     let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let files = vec![("policy.toml".to_owned(), file(example, "policy.toml").into_bytes())];
+    let files = beside(example);
     let gateway =
         TestGateway::open(Options { config: config.clone(), own_keys: true, files, env, ..Options::default() });
     let written = fs::read_to_string(gateway.folder.path().join("gateway.toml")).unwrap();

@@ -34,7 +34,7 @@ pub struct Options {
     pub config: String,
     /// Without the usual `[[auth.keys]]` of [`SECRET`].
     pub own_keys: bool,
-    /// Files in its folder.
+    /// Files in its folder, or in folders inside it.
     pub files: Vec<(String, Vec<u8>)>,
     /// More of the environment.
     pub env: Vec<(String, String)>,
@@ -92,7 +92,9 @@ impl TestGateway {
         let folder = options.folder.unwrap_or_else(|| Arc::new(tempfile::tempdir().unwrap()));
         fs::write(folder.path().join("secret.txt"), SECRET).unwrap();
         for (name, bytes) in &options.files {
-            fs::write(folder.path().join(name), bytes).unwrap();
+            let file = folder.path().join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, bytes).unwrap();
         }
         let keys = if options.own_keys {
             ""

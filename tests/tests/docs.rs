@@ -69,6 +69,7 @@ pages! {
     the_security_page_does_what_it_says "docs/security.md",
     the_troubleshooting_page_does_what_it_says "docs/troubleshooting.md",
     the_control_centre_does_what_its_page_says "deploy/examples/agent-control-centre/README.md",
+    the_dashboard_does_what_its_page_says "deploy/examples/dashboard/README.md",
     the_nodes_page_does_what_its_page_says "deploy/examples/nodes-page/README.md",
     the_simulation_does_what_its_page_says "deploy/examples/simulation/README.md",
 }

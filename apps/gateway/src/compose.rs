@@ -61,6 +61,7 @@ pub fn house(loaded: &Loaded, secrets: &Secrets, mode: Mode, open_files: u64, fe
         endpoints,
         routes: _,
         rooms,
+        events: _,
         plans: _,
         limits,
         bans,
@@ -126,7 +127,7 @@ pub fn house(loaded: &Loaded, secrets: &Secrets, mode: Mode, open_files: u64, fe
     Ok(House {
         endpoints: doors(endpoints)?,
         gate,
-        publisher: Publisher::new(Arc::clone(&hub)),
+        publisher: Publisher::new(Arc::clone(&hub), loaded.schemas()?),
         hub,
         routes: loaded.config.routes()?,
         handshakes,

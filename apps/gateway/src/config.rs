@@ -11,6 +11,7 @@ mod auth;
 mod check;
 mod document;
 mod endpoint;
+mod events;
 mod fault;
 mod layer;
 mod limits;
@@ -18,6 +19,7 @@ mod reference;
 mod rooms;
 mod routes;
 mod routing;
+mod schemas;
 mod secret;
 mod server;
 mod shape;
@@ -27,12 +29,14 @@ pub mod value;
 use std::{collections::BTreeMap, path::PathBuf};
 
 use gateway_domain::PlanName;
+use gateway_server::publish::Schemas;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     auth::{ApiKey, Auth, Claims, Issuer, Key, KeySource},
     endpoint::{Endpoint, Envelope, Handler, MessagesScope, OnExpiry, RejectWith},
+    events::Events,
     fault::{Fault, Faults, Place},
     layer::load,
     limits::{AutoBan, Ban, Handshakes, Limits, Messages, OnConnectionLimit, Outbox, Plan, WhenFull},
@@ -84,6 +88,8 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// The rooms, and who may subscribe.
     pub rooms: Rooms,
+    /// The events that backends publish.
+    pub events: Events,
     /// What a user may use, by the name of the plan. Shipped: `default`, `free`, `professional`, `enterprise`, `agent`.
     #[schemars(with = "BTreeMap<String, Plan>", extend("x-names" = "plan"))]
     pub plans: BTreeMap<PlanName, Plan>,
@@ -155,6 +161,14 @@ impl Loaded {
     /// Every secret that is missing, too short or of the wrong kind.
     pub fn resolve(&self, env: &[(String, String)]) -> Result<Secrets, Faults> {
         secret::resolve(&self.config, env).map_err(|complaints| complaints.placed(&self.places))
+    }
+
+    /// Reads and compiles the schemas of events, from the files that the configuration names.
+    ///
+    /// # Errors
+    /// What is wrong with them: nothing, unless a file changed since this was loaded.
+    pub fn schemas(&self) -> Result<Schemas, Faults> {
+        schemas::compile(&self.config.events).map_err(|complaints| complaints.placed(&self.places))
     }
 
     /// The policy in force, as TOML: every value that holds, secrets masked, with what follows from the values as

@@ -25,7 +25,7 @@ use gateway_server::{
     limits::{Accounts, HandshakeLimits},
     metrics::Metrics,
     plans::Plans,
-    publish::Publisher,
+    publish::{Publisher, Schemas},
 };
 use gateway_transport::{AddressLaw, Counters, Limits, Listener, OriginLaw, TokenSources};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -98,7 +98,7 @@ fn house(signing: &SigningKey) -> Result<House, Box<dyn Error>> {
     Ok(House {
         endpoints,
         gate,
-        publisher: Publisher::new(Arc::clone(&hub)),
+        publisher: Publisher::new(Arc::clone(&hub), Schemas::default()),
         hub,
         routes: Routes::default(),
         ledger,

@@ -31,7 +31,7 @@ use gateway_server::{
     limits::{Accounts, HandshakeLimits},
     metrics::Metrics,
     plans::Plans,
-    publish::Publisher,
+    publish::{Publisher, Schemas},
 };
 use gateway_transport::{AddressLaw, Counters, Limits, Listener, OriginLaw, TokenSources};
 use serde_json::json;
@@ -154,7 +154,7 @@ fn house(signing: &SigningKey) -> Result<House, Box<dyn Error>> {
     Ok(House {
         endpoints: [endpoint()].into_iter().collect(),
         gate,
-        publisher: Publisher::new(Arc::clone(&hub)),
+        publisher: Publisher::new(Arc::clone(&hub), Schemas::default()),
         hub,
         routes: routes()?,
         ledger,

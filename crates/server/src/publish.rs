@@ -1,10 +1,12 @@
 //! What a backend tells and asks, done once however often it is sent.
 //!
 //! A backend that did not hear our answer sends its event again, under the same id. Within five minutes it gets the
-//! first answer again and nobody is told twice; the same id with another body is a contradiction, and refused.
+//! first answer again and nobody is told twice; the same id with another body is a contradiction, and refused. What an
+//! event has to look like is said by the schema of its type.
 
 mod asking;
 mod recent;
+mod schemas;
 
 use std::sync::Arc;
 
@@ -25,6 +27,7 @@ use crate::{
 use asking::Kept;
 pub use asking::{Backend, Outcome, Question};
 use recent::{Recent, Recollection};
+pub use schemas::{SchemaFault, Schemas};
 
 /// The most targets of one event.
 pub const MOST_TARGETS: usize = 100;
@@ -40,6 +43,7 @@ type Told = watch::Receiver<Option<usize>>;
 #[derive(Debug)]
 pub struct Publisher {
     hub: Arc<Hub>,
+    schemas: Schemas,
     recent: Mutex<Recent<EventId, Told>>,
     asked: Mutex<Recent<(UserId, String), Kept>>,
 }
@@ -74,7 +78,7 @@ impl Draft {
         (&self.to, &self.kind, self.payload.get())
     }
 
-    /// What is wrong with it, each with its place in the body.
+    /// What is wrong with it whatever is expected of its type, each with its place in the body.
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if let Err(fault) = check_kind(&self.kind) {
@@ -102,12 +106,22 @@ impl Draft {
 }
 
 impl Publisher {
-    /// Publishes into that house.
-    pub fn new(hub: Arc<Hub>) -> Self {
-        Self { hub, recent: Mutex::new(Recent::new(MOST_REMEMBERED)), asked: Mutex::new(Recent::new(MOST_KEYS)) }
+    /// Publishes into that house what fits its schemas.
+    pub fn new(hub: Arc<Hub>, schemas: Schemas) -> Self {
+        Self {
+            hub,
+            schemas,
+            recent: Mutex::new(Recent::new(MOST_REMEMBERED)),
+            asked: Mutex::new(Recent::new(MOST_KEYS)),
+        }
     }
 
-    /// Tells a draft without faults. The answer comes when everybody has been told who is here.
+    /// What of a draft does not fit the schema of its type, each with its place in the body.
+    pub fn mismatches(&self, draft: &Draft) -> Vec<Fault> {
+        self.schemas.check(&draft.kind, &draft.payload)
+    }
+
+    /// Tells a draft that has no faults and no mismatches. The answer comes when everybody has been told who is here.
     pub async fn publish(&self, draft: &Draft, now: Now) -> Result<Published, Refusal> {
         let Some(event_id) = draft.event_id else {
             let event_id = EventId::new(Uuid::new_v4());

@@ -48,7 +48,7 @@ impl Complaints {
         }
     }
 
-    fn fault(&mut self, key: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) {
+    pub(super) fn fault(&mut self, key: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) {
         self.faults.push(Misfit { key: key.into(), what: what.into(), remedy: remedy.into() });
     }
 
@@ -67,6 +67,10 @@ pub(super) fn sense(config: &Config, mode: Mode) -> Complaints {
     let around = surroundings(config);
     routes::check(config, &around, &mut complaints);
     rooms::check(config, &around, &mut complaints);
+    if config.events.strict && config.events.schemas.is_empty() {
+        let what = "no type of events has a schema, so that nothing can be published";
+        complaints.warn("events.strict", what, "Name the schemas in events.schemas, or set it to false");
+    }
     complaints
 }
 

@@ -12,7 +12,7 @@ use super::{
     Config, DEFAULT_FILE, Loaded, Mode, Sources, check,
     document::{Document, Node},
     fault::{Fault, Faults, Place, Places, below, parent},
-    routing, secret,
+    routing, schemas, secret,
     shape::{Form, Misfit, SCHEMA, Walk, can_be_off, plain, unknown},
     value::Scalar,
 };
@@ -70,6 +70,8 @@ pub fn load(sources: Sources) -> Result<Loaded, Faults> {
     }
     let warnings = complaints.warnings.iter().map(|misfit| draft.placed(misfit)).collect();
     draft.sense(complaints.faults);
+    // Each stands for itself: what is wrong with one file follows from nothing that was left out.
+    draft.take(schemas::compile(&config.events).err().unwrap_or_default().faults);
     Faults::gather(draft.faults)?;
     Ok(Loaded { config, warnings, origin, places: draft.places })
 }

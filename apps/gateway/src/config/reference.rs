@@ -143,6 +143,7 @@ fn cell(text: &str) -> String {
 fn toml(value: &Json) -> String {
     match value {
         Json::Array(values) => format!("[{}]", values.iter().map(toml).collect::<Vec<_>>().join(", ")),
+        Json::Object(map) if map.is_empty() => "{}".to_owned(),
         Json::Object(map) => {
             let entries: Vec<_> = map.iter().map(|(key, value)| format!("{key} = {}", toml(value))).collect();
             format!("{{ {} }}", entries.join(", "))

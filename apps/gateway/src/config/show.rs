@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Endpoint, Join, Loaded, RejectWith, RoomRule, Route, value::Label};
+use super::{Endpoint, Events, Join, Loaded, RejectWith, RoomRule, Route, value::Label};
 
 pub(super) fn policy(loaded: &Loaded, open_files: Option<u64>) -> String {
     let config = &loaded.config;
@@ -50,6 +50,9 @@ pub(super) fn policy(loaded: &Loaded, open_files: Option<u64>) -> String {
     for rule in &config.rooms.rules {
         say(&room(rule));
     }
+    if config.events.strict || !config.events.schemas.is_empty() {
+        say(&events(&config.events));
+    }
     text.push('\n');
     match toml_edit::ser::to_string_pretty(config) {
         Ok(toml) => text.push_str(&toml),
@@ -88,6 +91,16 @@ fn route(at: usize, route: &Route) -> String {
         text.push_str("; goes through over the limit");
     }
     text + "."
+}
+
+/// What may be published, in a sentence.
+fn events(events: &Events) -> String {
+    let kinds: Vec<_> = events.schemas.keys().map(|kind| kind.as_str()).collect();
+    let rest = if events.strict { "other types are refused" } else { "other types are not looked at" };
+    match kinds.as_slice() {
+        [] => format!("events: no schemas; {rest}."),
+        kinds => format!("events with a schema: {}; {rest}.", kinds.join(", ")),
+    }
 }
 
 /// A rule in a sentence.

@@ -4,6 +4,7 @@
 
 mod address;
 mod credential;
+mod event;
 mod limit;
 mod path;
 mod quantity;
@@ -23,6 +24,7 @@ use serde::de::{self, Visitor};
 pub use self::{
     address::{ListenAddress, TrustedProxy},
     credential::{AgentSource, Algorithm, ClaimPath, ClaimPaths, Family, Sha256, TokenSource},
+    event::EventType,
     limit::{Connections, Limit},
     path::{EndpointPath, PathParameter},
     quantity::{Count, Leeway, Period, Rate, Size},
@@ -109,6 +111,7 @@ kinds![
     Connections,
     Count,
     EndpointPath,
+    EventType,
     FilePath,
     JwksUrl,
     Label,

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     clock,
-    publish::{Draft, Published},
+    publish::{Draft, Published, Publisher},
     refusal::Fault,
 };
 
@@ -19,6 +19,8 @@ const MOST_BYTES: usize = 1 << 20;
 /// A body of many.
 const MOST_BATCH_BYTES: usize = 4 << 20;
 const MOST_EVENTS: usize = 1_000;
+/// How many faults of a batch are told.
+const MOST_FAULTS: usize = 100;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -39,7 +41,7 @@ struct Batch {
 /// Publishes one event.
 pub(super) async fn publish(site: &Site, call: &Call, body: impl BodyStream) -> Answer {
     let written: Written = read(&call.headers, body, MOST_BYTES, None).await?;
-    let draft = drafted(written, "").map_err(Unfit::into_faulty)?;
+    let draft = drafted(written, "", &site.house.publisher).map_err(Unfit::into_faulty)?;
     json(&told(site.house.publisher.publish(&draft, clock::now()).await?))
 }
 
@@ -53,9 +55,13 @@ pub(super) async fn publish_all(site: &Site, call: &Call, body: impl BodyStream)
     let mut unfit = Unfit::default();
     let mut drafts = Vec::with_capacity(batch.events.len());
     for (at, written) in batch.events.into_iter().enumerate() {
-        match drafted(written, &format!("/events/{at}")) {
+        match drafted(written, &format!("/events/{at}"), &site.house.publisher) {
             Ok(draft) => drafts.push(draft),
             Err(more) => unfit.join(more),
+        }
+        // Whoever has so many has read enough, and to look for more costs.
+        if unfit.faults.len() >= MOST_FAULTS {
+            break;
         }
     }
     if !unfit.faults.is_empty() {
@@ -92,7 +98,7 @@ impl Unfit {
     fn join(&mut self, more: Self) {
         self.of_schema = more.of_schema && (self.of_schema || self.faults.is_empty());
         self.faults.extend(more.faults);
-        self.faults.truncate(100);
+        self.faults.truncate(MOST_FAULTS);
     }
 
     fn into_faulty(self) -> Faulty {
@@ -106,7 +112,7 @@ impl Unfit {
 }
 
 /// The draft that was written at that place in the body.
-fn drafted(written: Written, place: &str) -> Result<Draft, Unfit> {
+fn drafted(written: Written, place: &str, publisher: &Publisher) -> Result<Draft, Unfit> {
     let at = |fault: Fault| Fault { path: format!("{place}{}", fault.path), ..fault };
     let (mut to, mut faults) = (Vec::new(), Vec::new());
     for (nth, target) in written.to.iter().enumerate() {
@@ -121,6 +127,9 @@ fn drafted(written: Written, place: &str) -> Result<Draft, Unfit> {
         faults = draft.faults();
     }
     let of_schema = faults.is_empty();
+    if of_schema {
+        faults = publisher.mismatches(&draft);
+    }
     if event_id.is_err() {
         faults.push(Fault { path: "/eventId".into(), message: "is no UUID".into() });
     }

@@ -32,7 +32,7 @@ use gateway_server::{
     limits::{Accounts, HandshakeLimits, HandshakeRate},
     metrics::Metrics,
     plans::Plans,
-    publish::Publisher,
+    publish::{Publisher, Schemas},
 };
 use gateway_transport::{ClientAddress, OriginLaw, Query, TokenSources};
 use http::{HeaderMap, HeaderValue};
@@ -117,7 +117,7 @@ impl World {
             house: House {
                 endpoints: [door()].into_iter().collect(),
                 gate,
-                publisher: Publisher::new(Arc::clone(&hub)),
+                publisher: Publisher::new(Arc::clone(&hub), Schemas::default()),
                 hub,
                 routes: Routes::default(),
                 ledger,
