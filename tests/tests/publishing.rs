@@ -44,7 +44,8 @@ async fn who_subscribed_to_a_room_with_a_history_is_told_where_it_stands() {
     let gateway = unlimited("[[rooms.rules]]\nmatch = \"news\"\njoin = [{ role = \"dashboard\" }]\n");
     let mut ann = dashboard(&gateway, "ann").await;
     let start = ann.join("news").await;
-    let body = json!({"to": ["room:news", "user:ann", "role:dashboard"], "type": "news", "payload": "hot"});
+    let body =
+        json!({"to": ["room:news", "user:ann", "role:dashboard", "room:news"], "type": "news", "payload": "hot"});
     assert_eq!(publish(&gateway, body).await.1["delivered"], 1);
     let heard = ann.heard().await;
     assert_eq!(heard.len(), 1, "once for the room with a history, and not again: {heard:?}");

@@ -112,7 +112,13 @@ impl Hub {
     }
 
     pub(super) fn post_in(self: &Arc<Self>, books: &mut Books, post: Post<'_>, now: Now) -> Result<Posted, Refusal> {
-        let groups: Vec<Group> = post.targets.iter().filter_map(|target| books.group(target, post.sender)).collect();
+        let mut groups: Vec<Group> = Vec::with_capacity(post.targets.len());
+        for group in post.targets.iter().filter_map(|target| books.group(target, post.sender)) {
+            // Whatever is named twice, under two names perhaps, is meant once.
+            if !groups.contains(&group) {
+                groups.push(group);
+            }
+        }
         let size: usize = groups.iter().map(|group| books.size(group)).sum();
         let waits = size > PASS || groups.iter().any(|group| books.dispatch.busy.contains_key(group));
         if waits && books.dispatch.bytes + post.text.len() > MOST_UNDER_WAY {
