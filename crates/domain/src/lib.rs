@@ -9,6 +9,8 @@
 //! [`seats`] and [`rate`] decide who comes in and how much they may say; [`session`] is the life of one
 //! connection; [`registry`] is who is here; [`envelope`] is what they say. [`route`] decides where that goes, with
 //! [`target`], [`template`] and [`path`] as its words, and [`rules`] who may follow a room; both see a [`sender`].
+//! [`rooms`] are who hears it, [`history`] what they remember, [`pending`] which requests wait for a reply. [`relay`]
+//! writes what goes out, [`vocabulary`] in the words of an endpoint, and [`event`] is what backends tell.
 //!
 //! ```
 //! use gateway_domain::{ban::{Ban, Bans, Subject}, time::{Now, Tick, Timestamp}};

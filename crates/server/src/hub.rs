@@ -4,8 +4,9 @@
 //! that admission did, exactly once, whatever way the connection ends. There is no other clean-up code.
 //!
 //! What is said to a client is put into its [`Outbox`] under that lock, so that everybody in a room hears everything
-//! in one order. `delivery` carries a post to all whom it means, `membership` is who is in which room, `requests` are
-//! questions with an answer, `agents` who is online.
+//! in one order. A [`Letter`] is one text in the words of each reader; `delivery` carries a post to all whom it means,
+//! `membership` is who is in which room, `requests` are questions with an answer, `calls` those of who holds no
+//! connection, `agents` who is online, `overview` what is here for those who look from outside.
 
 mod agents;
 mod books;
