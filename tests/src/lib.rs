@@ -21,6 +21,7 @@ pub mod forgery;
 pub mod gateway;
 pub mod house;
 pub mod jwks;
+pub mod kept;
 pub mod keys;
 pub mod node;
 pub mod plain;

@@ -26,7 +26,8 @@ pub(super) struct Codegen {
 impl Events {
     pub(super) fn run(self, environment: Environment) -> Result<(), Failure> {
         let Self::Codegen(Codegen { language, place }) = self;
-        let loaded = config::without_secrets(place, environment, "It is the schemas in its events.schemas that are written.")?;
+        let loaded =
+            config::without_secrets(place, environment, "It is the schemas in its events.schemas that are written.")?;
         let schemas = loaded.written_schemas().map_err(|faults| Failure::Configuration(faults.to_string()))?;
         if schemas.is_empty() {
             let what = "gateway: the configuration names no schema in events.schemas, and an event without one has no \

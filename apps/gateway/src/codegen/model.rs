@@ -17,8 +17,22 @@ const MOST_PLACES: usize = 100_000;
 
 /// What a publisher's own words are, so that no type takes them.
 const RESERVED: [&str; 16] = [
-    "Array", "Box", "Credential", "Detail", "Err", "Error", "Event", "Events", "Option", "PublishError", "Published",
-    "Publisher", "Refused", "Self", "String", "Target",
+    "Array",
+    "Box",
+    "Credential",
+    "Detail",
+    "Err",
+    "Error",
+    "Event",
+    "Events",
+    "Option",
+    "PublishError",
+    "Published",
+    "Publisher",
+    "Refused",
+    "Self",
+    "String",
+    "Target",
 ];
 
 /// All types of a publisher.
@@ -159,12 +173,15 @@ impl<'a> Reader<'a> {
         match kind {
             "null" => Shape::Null,
             "boolean" => Shape::Boolean,
-            "integer" => Shape::Integer(schema.get("minimum").and_then(Value::as_f64).is_some_and(|least| least >= 0.0)),
+            "integer" => {
+                Shape::Integer(schema.get("minimum").and_then(Value::as_f64).is_some_and(|least| least >= 0.0))
+            }
             "number" => Shape::Number,
             "string" => Shape::Text,
             "array" => {
                 let own = format!("{}Item", naming.own);
-                let around = Naming { own: &own, around: Some(naming.around.unwrap_or_default()), depth: naming.depth + 1 };
+                let around =
+                    Naming { own: &own, around: Some(naming.around.unwrap_or_default()), depth: naming.depth + 1 };
                 let plain = schema.get("items").filter(|_| !schema.contains_key("prefixItems"));
                 Shape::List(Box::new(plain.map_or(Shape::Any, |items| self.shape(items, &around))))
             }
@@ -174,7 +191,8 @@ impl<'a> Reader<'a> {
     }
 
     fn object(&mut self, schema: &'a Map<String, Value>, naming: &Naming<'_>) -> Shape {
-        let Some(properties) = schema.get("properties").and_then(Value::as_object).filter(|some| !some.is_empty()) else {
+        let Some(properties) = schema.get("properties").and_then(Value::as_object).filter(|some| !some.is_empty())
+        else {
             let others = schema.get("additionalProperties");
             let own = format!("{}Value", naming.own);
             return Shape::Map(Box::new(others.map_or(Shape::Any, |others| self.shape(others, &naming.inside(&own)))));

@@ -25,9 +25,10 @@ pub(super) fn module(model: &Model) -> String {
 }
 
 fn events(events: &[Event]) -> String {
-    let mut text = "/// An event: its type, and what it says.\n#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]\n\
+    let mut text =
+        "/// An event: its type, and what it says.\n#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]\n\
                     #[serde(tag = \"type\", content = \"payload\")]\npub enum Event {\n"
-        .to_owned();
+            .to_owned();
     for event in events {
         let Event { kind, name, about, payload } = event;
         text += &format!("    /// `{}`\n", kind.replace('`', "'"));

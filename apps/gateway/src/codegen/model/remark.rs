@@ -14,10 +14,8 @@ pub(super) fn of(schema: &Value) -> Vec<String> {
 pub(super) fn of_object(schema: &Map<String, Value>) -> Vec<String> {
     let said = ["title", "description"].iter().filter_map(|name| schema.get(*name)?.as_str());
     let mut remarks: Vec<String> = said.map(line).filter(|said| !said.is_empty()).collect();
-    let limits: Vec<String> = LIMITS
-        .iter()
-        .filter_map(|(name, words)| Some(format!("{words} {}", plain(schema.get(*name)?)?)))
-        .collect();
+    let limits: Vec<String> =
+        LIMITS.iter().filter_map(|(name, words)| Some(format!("{words} {}", plain(schema.get(*name)?)?))).collect();
     if !limits.is_empty() {
         remarks.push(line(&limits.join(", ")));
     }
