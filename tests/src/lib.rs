@@ -11,6 +11,7 @@
 )]
 
 pub mod actor;
+pub mod browser;
 pub mod calls;
 pub mod chance;
 pub mod client;
