@@ -61,6 +61,15 @@ export const mistakes = (publisher: Publisher): Promise<Published>[] => [
   publisher.publish("ann", { type: "dashboard:error", payload: { code: "X", message: "" } }),
 ];
 
+const tellAnn = async (publisher: Publisher): Promise<number> => {
+  const harbour = { theme: "Harbour", mocCount: 2, setCount: 1 };
+  const { delivered } = await publisher.publish("user:ann", {
+    type: "dashboard:themeBreakdownUpdated",
+    payload: [harbour],
+  });
+  return delivered;
+};
+
 const attempt = async (publisher: Publisher, event: Event): Promise<void> => {
   try {
     tell(await publisher.publish(["user:ann"], event));
@@ -76,4 +85,5 @@ if (!ONCE) {
   const tooMuch = { ...moc, buildStatus: "BUILT", coveragePercentage: 101, lastUpdatedAt: time } as const;
   await attempt(publisher, { type: "dashboard:partialPartsUpdated", payload: [tooMuch] });
   await attempt(new Publisher(GATEWAY, { apiKey: "nobody's" }), events[0]!);
+  tell({ told: await tellAnn(publisher) });
 }
