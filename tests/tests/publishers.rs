@@ -138,7 +138,9 @@ fn without_a_schema_there_is_nothing_to_write() {
     let folder = tempfile::tempdir().unwrap();
     let key = "[[auth.keys]]\nkid = \"main\"\nalgorithm = \"HS256\"\nsecret_file = \"elsewhere.txt\"\n";
     for (config, what) in [(None, "there is no configuration"), (Some(key), "names no schema in events.schemas")] {
-        config.map(|config| std::fs::write(folder.path().join("gateway.toml"), config).unwrap());
+        if let Some(config) = config {
+            std::fs::write(folder.path().join("gateway.toml"), config).unwrap();
+        }
         let (code, written, faults) = run(folder.path(), &["events", "codegen", "--language", "rust"], "", &[]);
         assert_eq!((code, written.as_str()), (Some(2), ""), "{faults}");
         assert!(faults.contains(what), "{faults}");

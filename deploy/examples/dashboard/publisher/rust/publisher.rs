@@ -3,7 +3,7 @@
 //!
 //! It needs these crates: `reqwest`, `serde` (with `derive`), `serde_json`, `tokio` (with `time`), `uuid`
 //! (with `serde` and `v4`).
-#![allow(clippy::large_enum_variant, reason = "an event is sent, not kept")]
+#![allow(clippy::enum_variant_names, clippy::large_enum_variant, reason = "events are what their schemas make them")]
 
 use std::{fmt, time::Duration};
 
