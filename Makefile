@@ -12,7 +12,7 @@ FUZZ_CASES ?= 20000
 # What `make run` passes on, for instance: make run ARGS="serve --config gateway.toml"
 ARGS ?=
 
-.PHONY: help run test alone check coverage bench soak fuzz doc fmt node
+.PHONY: help run test alone check coverage bench soak fuzz doc fmt node browser
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ help: ## this list
 run: ## the gateway from these sources; without a configuration in dev mode on loopback (ARGS="..." is passed on)
 	$(CARGO) run --locked -p gateway -- $(ARGS)
 
-test: node ## every test of the workspace, then each library by itself
+test: node browser ## every test of the workspace, then each library by itself
 	$(CARGO) test --workspace --locked --no-fail-fast
 	$(MAKE) --no-print-directory alone
 
@@ -47,7 +47,7 @@ bench: ## the benchmarks (benches/ folders of the workspace), by cargo bench
 		$(CARGO) bench --workspace --benches --locked; \
 	else echo "no crate has a benches/ folder yet: nothing was measured"; fi
 
-soak: node ## the long tests that `make test` leaves out (those marked #[ignore]), one after the other
+soak: node browser ## the long tests that `make test` leaves out (those marked #[ignore]), one after the other
 	$(CARGO) test --workspace --locked -- --ignored --test-threads=1
 
 fuzz: ## the property tests of the libraries with many random cases (FUZZ_CASES=20000): bounded, no coverage feedback
@@ -72,3 +72,12 @@ tests/node/node_modules/.package-lock.json: tests/node/package.json tests/node/p
 		else echo "npm is missing: install Node.js 18 or later, the tests speak through its clients" >&2; exit 1; fi; fi
 	npm ci --prefix tests/node --no-audit --no-fund
 	@touch $@
+
+# The browser that pages are tried in.
+browser:
+	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
+		if command -v $$name >/dev/null 2>&1; then exit 0; fi; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+		echo "Chromium is missing: installing chromium"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; \
+	else echo "Chromium is missing: install it, the tests try pages in it" >&2; exit 1; fi

@@ -11,7 +11,6 @@
 )]
 
 use std::{
-    fs,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
     sync::Arc,
     time::{Duration, Instant},
@@ -71,9 +70,9 @@ async fn measure(named: Named, algorithm: Algorithm) {
     let tokens = Arc::new(tokens);
     // The first connections warm everything up, and are not counted.
     let warm = connect_all(&gateway, &tokens, 64).await;
-    let (cpu, memory) = (cpu_micros(gateway.pid()), process::resident_kib(gateway.pid()));
+    let (cpu, memory) = (process::cpu_micros(gateway.pid()), process::resident_kib(gateway.pid()));
     let held = connect_all(&gateway, &tokens, CONNECTIONS).await;
-    let cpu = cpu_micros(gateway.pid()) - cpu;
+    let cpu = process::cpu_micros(gateway.pid()) - cpu;
     let memory = process::resident_kib(gateway.pid()).saturating_sub(memory);
     let mut times: Vec<Duration> = held.iter().map(|(time, _)| *time).collect();
     times.sort_unstable();
@@ -120,14 +119,4 @@ async fn connect(address: SocketAddr, token: &str, nth: usize) -> Held {
     let ready = socket.next().await.unwrap().unwrap();
     assert!(ready.to_text().unwrap().contains("connection_ready"));
     (start.elapsed(), socket)
-}
-
-/// The CPU time of a process so far, in microseconds, at the resolution of the system's clock tick.
-fn cpu_micros(pid: u32) -> u64 {
-    let mut total = 0;
-    for task in fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten() {
-        let line = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
-        total += line.split_whitespace().next().and_then(|nanos| nanos.parse::<u64>().ok()).unwrap_or_default();
-    }
-    total / 1000
 }

@@ -11,6 +11,7 @@
 )]
 
 pub mod actor;
+pub mod browser;
 pub mod calls;
 pub mod chance;
 pub mod client;
@@ -21,6 +22,7 @@ pub mod forgery;
 pub mod gateway;
 pub mod house;
 pub mod jwks;
+pub mod kept;
 pub mod keys;
 pub mod node;
 pub mod plain;

@@ -1,4 +1,4 @@
-//! Clients that other people wrote: scripts of `tests/node` under Node.js, with the npm package `ws`.
+//! Clients that other people wrote: scripts of `tests/node` under Node.js, with the npm package `ws` for one.
 //!
 //! A script gets what it needs from its environment and writes one JSON value a line. It is never skipped: where Node
 //! or the package is missing, the test fails and says how to get it.
@@ -24,6 +24,7 @@ pub struct Script {
     name: String,
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
+    patience: Duration,
 }
 
 impl Script {
@@ -39,13 +40,18 @@ impl Script {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap_or_else(|fault| panic!("node does not run ({fault}): install Node.js"));
         let output = child.stdout.take().expect("its output");
-        Self { name: name.into(), child, lines: BufReader::new(output).lines() }
+        Self { name: name.into(), child, lines: BufReader::new(output).lines(), patience: PATIENCE }
+    }
+
+    /// One that may take longer to say its next line.
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The next line that the script says; none at its end.
     pub async fn line(&mut self) -> Option<Value> {
-        let line = tokio::time::timeout(PATIENCE, self.lines.next_line()).await;
-        let line = line.unwrap_or_else(|_| panic!("{} said nothing for {} s", self.name, PATIENCE.as_secs()));
+        let line = tokio::time::timeout(self.patience, self.lines.next_line()).await;
+        let line = line.unwrap_or_else(|_| panic!("{} said nothing for {} s", self.name, self.patience.as_secs()));
         let text = line.expect("its output")?;
         Some(serde_json::from_str(&text).unwrap_or_else(|_| panic!("{} said {text:?}", self.name)))
     }

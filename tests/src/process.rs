@@ -16,6 +16,16 @@ pub fn resident_kib(pid: u32) -> u64 {
     line.split_whitespace().next().and_then(|kib| kib.parse().ok()).unwrap_or_default()
 }
 
+/// How long the threads of a process have run so far, in microseconds; those that ended apart.
+pub fn cpu_micros(pid: u32) -> u64 {
+    let mut total = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+        let line = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+        total += line.split_whitespace().next().and_then(|nanos| nanos.parse::<u64>().ok()).unwrap_or_default();
+    }
+    total / 1000
+}
+
 /// Lets this process, and those that it starts from now on, open more files, as far as the system lets it.
 pub fn allow_open_files(wanted: u64) {
     let limit = getrlimit(Resource::Nofile);

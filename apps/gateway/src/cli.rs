@@ -7,6 +7,7 @@ mod check;
 mod config;
 mod connect;
 mod corridor;
+mod events;
 mod explain;
 mod keys;
 mod operate;
@@ -44,6 +45,9 @@ enum Command {
     /// Try routes and rules of rooms without a gateway that runs, and see what each role may do.
     #[command(subcommand)]
     Policy(policy::Policy),
+    /// Write what backends publish events with.
+    #[command(subcommand)]
+    Events(events::Events),
     /// Make tokens, look into them, and try them at the gate.
     #[command(subcommand)]
     Token(token::Token),
@@ -99,6 +103,7 @@ impl Cli {
             Some(Command::Serve(serve)) => serve.run(environment),
             Some(Command::Config(command)) => command.run(environment),
             Some(Command::Policy(command)) => command.run(environment),
+            Some(Command::Events(command)) => command.run(environment),
             Some(Command::Token(command)) => command.run(environment),
             Some(Command::Explain(command)) => command.run(environment),
             Some(Command::Keys(command)) => command.run(),

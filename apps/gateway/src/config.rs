@@ -128,6 +128,8 @@ pub enum Mode {
     /// For serving: it must bring its keys.
     #[default]
     Serve,
+    /// For looking at what it says: its secrets may be elsewhere.
+    Look,
     /// For trying things out on this machine: the key is drawn for the run, and only this machine gets in.
     Dev,
 }
@@ -169,6 +171,14 @@ impl Loaded {
     /// What is wrong with them: nothing, unless a file changed since this was loaded.
     pub fn schemas(&self) -> Result<Schemas, Faults> {
         schemas::compile(&self.config.events).map_err(|complaints| complaints.placed(&self.places))
+    }
+
+    /// Reads the schemas of events as they are written, each with its type.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn written_schemas(&self) -> Result<Vec<(String, serde_json::Value)>, Faults> {
+        schemas::read(&self.config.events).map_err(|complaints| complaints.placed(&self.places))
     }
 
     /// The policy in force, as TOML: every value that holds, secrets masked, with what follows from the values as

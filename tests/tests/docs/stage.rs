@@ -99,6 +99,7 @@ impl Stage {
             "py" if !is_there("python3") => Ok(()),
             "py" => self.check_source(&block.text, "source.py", &["python3", "-m", "py_compile"]),
             "rust" => check_rust(&block.text),
+            "ts" => check_typescript(&block.text),
             _ => Ok(()),
         }
     }
@@ -322,10 +323,23 @@ fn check_json(text: &str) -> Result<(), String> {
 
 /// The Rust of the pages is a part of what is compiled: the client beside this file, or an example.
 fn check_rust(text: &str) -> Result<(), String> {
-    let compiled = [include_str!("rust_client.rs"), include_str!("../../../crates/server/examples/handler.rs")];
+    let compiled = [
+        include_str!("rust_client.rs"),
+        include_str!("../publishers.rs"),
+        include_str!("../../../crates/server/examples/handler.rs"),
+    ];
     if compiled.iter().any(|program| program.contains(text)) {
         Ok(())
     } else {
-        Err("it is no part of tests/tests/docs/rust_client.rs, or of the example handler, which are compiled".into())
+        Err("it is no part of tests/tests/docs/rust_client.rs, tests/tests/publishers.rs or the example handler, which are compiled".into())
+    }
+}
+
+/// So is the TypeScript.
+fn check_typescript(text: &str) -> Result<(), String> {
+    if include_str!("../../node/publisher.ts").contains(text) {
+        Ok(())
+    } else {
+        Err("it is no part of tests/node/publisher.ts, which is compiled".into())
     }
 }

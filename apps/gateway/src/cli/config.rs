@@ -34,15 +34,26 @@ impl Config {
 
 /// The configuration that a command cannot do without, and its secrets. `without` says what to do where there is none.
 pub(super) fn demanded(place: Where, environment: &Environment, without: &str) -> Result<(Loaded, Secrets), Failure> {
-    if !is_there(&place, environment) {
-        let what = format!(
-            "gateway: there is no configuration: {DEFAULT_FILE} is not in this folder, and no --config names one. {without}"
-        );
-        return Err(Failure::Configuration(what));
-    }
+    is_wanted(&place, environment, without)?;
     let loaded = load(place, environment.clone(), Mode::Serve)?;
     let secrets = loaded.resolve(environment).map_err(|faults| Failure::Configuration(faults.to_string()))?;
     Ok((loaded, secrets))
+}
+
+/// The same as far as it can be read where its secrets are not: on a developer's machine, say.
+pub(super) fn without_secrets(place: Where, environment: Environment, without: &str) -> Result<Loaded, Failure> {
+    is_wanted(&place, &environment, without)?;
+    load(place, environment, Mode::Look)
+}
+
+fn is_wanted(place: &Where, environment: &Environment, without: &str) -> Result<(), Failure> {
+    if is_there(place, environment) {
+        return Ok(());
+    }
+    let what = format!(
+        "gateway: there is no configuration: {DEFAULT_FILE} is not in this folder, and no --config names one. {without}"
+    );
+    Err(Failure::Configuration(what))
 }
 
 fn judge(place: Where, environment: &Environment) -> Result<(), Failure> {

@@ -33,7 +33,7 @@ const LARGEST: u64 = 1 << 20;
 pub fn load(sources: Sources) -> Result<Loaded, Faults> {
     let origin = match (sources.file, sources.mode) {
         (Some(file), _) => Some(file),
-        (None, Mode::Serve) => Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists()),
+        (None, Mode::Serve | Mode::Look) => Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists()),
         (None, Mode::Dev) => None,
     };
     let mut draft = Draft::default();

@@ -1,8 +1,8 @@
 //! Events by API: one, or many of which all are checked before any is told.
 
 use gateway_domain::{Code, EventId, Refusal, target::Target};
-use serde::Deserialize;
-use serde_json::{Value, json, value::RawValue};
+use serde::{Deserialize, Serialize};
+use serde_json::{json, value::RawValue};
 
 use super::{
     Call, Site,
@@ -71,20 +71,27 @@ pub(super) async fn publish_all(site: &Site, call: &Call, body: impl BodyStream)
     for draft in &drafts {
         // One that cannot be told any more does not take back those before it: each says what became of it.
         results.push(match site.house.publisher.publish(draft, clock::now()).await {
-            Ok(published) => told(published),
+            Ok(published) => json!(told(published)),
             Err(refusal) => json!({ "error": { "code": refusal.code, "message": refusal.message } }),
         });
     }
     json(&json!({ "results": results }))
 }
 
-fn told(published: Published) -> Value {
+/// What the backend is told of an event.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Told {
+    event_id: EventId,
+    delivered: usize,
+    scope: &'static str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    duplicate: bool,
+}
+
+fn told(published: Published) -> Told {
     let Published { event_id, delivered, duplicate } = published;
-    let mut told = json!({ "eventId": event_id, "delivered": delivered, "scope": "node" });
-    if let (true, Some(told)) = (duplicate, told.as_object_mut()) {
-        told.insert("duplicate".into(), true.into());
-    }
-    told
+    Told { event_id, delivered, scope: "node", duplicate }
 }
 
 /// What is wrong with events, and whether it is only that they do not fit what is expected of them.

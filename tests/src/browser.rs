@@ -1,0 +1,81 @@
+//! A real page in a real browser: Chromium without a window, driven by a script of `tests/node` through the npm package
+//! `playwright-core`; and a web server on a port of its own, since an origin is an address.
+//!
+//! A script is never skipped: where there is no Chromium, the test fails and says how to get it.
+
+use std::{path::PathBuf, time::Duration};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    task::JoinHandle,
+};
+
+use crate::node::Script;
+
+/// A browser needs long to start on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What the program is called: by Debian, and by others.
+const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+/// Runs a script that drives a browser to its end: all that it said.
+pub async fn run(name: &str, env: &[(&str, &str)]) -> Vec<Value> {
+    let chromium = program().display().to_string();
+    let mut env = env.to_vec();
+    env.push(("CHROMIUM", &chromium));
+    Script::start(name, &env).with_patience(PATIENCE).end().await
+}
+
+/// The browser of this machine.
+fn program() -> PathBuf {
+    #[allow(clippy::disallowed_methods, reason = "a tool is on the path of whoever runs this")]
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<_> = std::env::split_paths(&path).collect();
+    let found = NAMES.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    found.into_iter().find(|program| program.is_file()).unwrap_or_else(|| {
+        panic!("there is no Chromium: install it (Debian: apt-get install --no-install-recommends chromium), or run `make browser`")
+    })
+}
+
+/// A web server with one page, whatever is asked for.
+#[derive(Debug)]
+pub struct Site {
+    /// What pages of it send as `Origin`.
+    pub origin: String,
+    serving: JoinHandle<()>,
+}
+
+impl Site {
+    /// Serves a page from a free port.
+    pub async fn with(page: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let origin = format!("http://{}", listener.local_addr().expect("an address"));
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{page}",
+            page.len()
+        );
+        let serving = tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let answer = answer.clone();
+                tokio::spawn(async move {
+                    let mut head = Vec::new();
+                    while !head.ends_with(b"\r\n\r\n") {
+                        if stream.read_buf(&mut head).await.unwrap_or(0) == 0 {
+                            return;
+                        }
+                    }
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                });
+            }
+        });
+        Self { origin, serving }
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
