@@ -43,12 +43,12 @@ impl Compiled {
 
     /// Publishes one of each type, and some that are refused: what came of each.
     pub(crate) async fn run(&self, gateway: &str, token: &str) -> Vec<Value> {
-        node::run(&self.script(), &[("GATEWAY", gateway), ("TOKEN", token), FLAGS]).await
+        node::run(&self.script(), &[("GATEWAY", gateway), ("TOKEN", token), flags()]).await
     }
 
     /// Publishes one event.
     pub(crate) async fn once(&self, gateway: &str) -> Vec<Value> {
-        node::run(&self.script(), &[("GATEWAY", gateway), ("TOKEN", "some"), ("ONCE", "yes"), FLAGS]).await
+        node::run(&self.script(), &[("GATEWAY", gateway), ("TOKEN", "some"), ("ONCE", "yes"), flags()]).await
     }
 
     fn script(&self) -> String {
@@ -57,5 +57,9 @@ impl Compiled {
     }
 }
 
-/// Node.js 18 has `crypto` behind this switch; later ones take it and need it not.
-const FLAGS: (&str, &str) = ("NODE_OPTIONS", "--experimental-global-webcrypto");
+/// Node.js 18 has `crypto` behind a switch, which later ones need not know.
+fn flags() -> (&'static str, &'static str) {
+    let version = Command::new("node").arg("--version").output().expect("Node.js").stdout;
+    let is_old = ["v18.", "v19."].iter().any(|old| version.starts_with(old.as_bytes()));
+    ("NODE_OPTIONS", if is_old { "--experimental-global-webcrypto" } else { "" })
+}

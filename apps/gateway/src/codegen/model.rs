@@ -15,25 +15,12 @@ const DEEPEST: usize = 32;
 /// How many places of the schemas are looked at, references followed; behind that stands any value.
 const MOST_PLACES: usize = 100_000;
 
-/// What a publisher's own words are, so that no type takes them.
-const RESERVED: [&str; 16] = [
-    "Array",
-    "Box",
-    "Credential",
-    "Detail",
-    "Err",
-    "Error",
-    "Event",
-    "Events",
-    "Option",
-    "PublishError",
-    "Published",
-    "Publisher",
-    "Refused",
-    "Self",
-    "String",
-    "Target",
-];
+/// The names that the frames around the types use, of their own or of their languages, so that no type takes them.
+const RESERVED: &str = " AbortSignal Array AsRef Body Box Client Clone Copy Credential Debug Default Deserialize Detail \
+                        Duration Eq Err Error Event Events From Hash Into Json Math None Number Object Ok Option Ord \
+                        PartialEq PartialOrd Policy Promise PublishError Published Publisher Record Refusal Refused \
+                        RequestBuilder Response Result Self Serialize Some StatusCode String SyntaxError Target \
+                        ToString Uuid Vec ";
 
 /// All types of a publisher.
 #[derive(Debug, Default)]
@@ -106,7 +93,7 @@ pub(super) enum Shape {
 impl Model {
     /// Reads the schemas, each with the type of its events.
     pub(super) fn of(schemas: &[(String, Value)]) -> Self {
-        let mut taken: BTreeSet<String> = RESERVED.iter().map(ToString::to_string).collect();
+        let mut taken: BTreeSet<String> = RESERVED.split_whitespace().map(str::to_owned).collect();
         // The names of the events themselves come first, whatever is inside any of them.
         let named: Vec<_> = schemas.iter().map(|(kind, _)| names::free(names::pascal(kind), &mut taken)).collect();
         let mut reader = Reader { root: &Value::Null, types: Vec::new(), taken, places: 0 };

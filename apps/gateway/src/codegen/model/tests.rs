@@ -93,6 +93,16 @@ fn forms_that_are_the_same_share_a_name_and_others_get_their_own() {
 }
 
 #[test]
+fn no_type_takes_a_name_that_the_client_uses() {
+    let inner = json!({"type": "object", "properties": {"x": {"type": "null"}}});
+    let properties = ["response", "policy", "vec", "event"].map(|name| (name.to_owned(), inner.clone()));
+    let schema = json!({"type": "object", "properties": Map::from_iter(properties)});
+    let model = Model::of(&[("publisher".to_owned(), schema)]);
+    let names: Vec<_> = model.types.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["Publisher2Event", "Publisher2Policy", "Publisher2Response", "Publisher2Vec", "Publisher2"]);
+}
+
+#[test]
 fn a_schema_that_refers_to_itself_or_swells_comes_to_an_end() {
     let (rust, _) = both(json!({"type": "object", "properties": {"next": {"$ref": "#"}}}));
     assert!(rust.contains("serde_json::Value"));
