@@ -42,7 +42,7 @@ async fn of_a_connection_everything_is_told_in_order_and_once() {
     for n in 0..5 {
         assert_eq!(world.post(Some(&ann), &format!("{{\"type\":\"x\",\"payload\":{n}}}")), 1, "named twice, told once");
     }
-    ann.is_sent(Refusal::plain(Code::Draining));
+    ann.leaves_for(Refusal::plain(Code::Draining));
     world.has_fated("delivered", 7).await;
     let told = world.receiver.requests();
     assert_eq!(events(&told), ["connect", "message", "message", "message", "message", "message", "disconnect"]);
@@ -150,7 +150,7 @@ async fn a_full_queue_drops_messages_first_and_says_so_once() {
     let taken: usize = (0..20).map(|_| world.post(None, "{}")).sum();
     assert_eq!((taken, world.fated("queue_full")), (6, 14), "a quarter is kept for who comes and goes");
     let ann = world.guest("ann", "/ws");
-    ann.is_sent(Refusal::plain(Code::Evicted));
+    ann.leaves_for(Refusal::plain(Code::Evicted));
     let bob = world.guest("bob", "/ws");
     assert_eq!((world.fated("queue_full"), world.metric("gateway_webhook_waiting{webhook=\"h\"}")), (15, 8));
     let lines = world.audited(Event::WebhookFailed);
@@ -158,7 +158,7 @@ async fn a_full_queue_drops_messages_first_and_says_so_once() {
     let world = world.runs();
     world.has_fated("delivered", 8).await;
     assert_eq!(world.metric("gateway_webhook_waiting_bytes{webhook=\"h\"}"), 0);
-    bob.is_sent(Refusal::plain(Code::Evicted));
+    bob.leaves_for(Refusal::plain(Code::Evicted));
     world.has_fated("delivered", 9).await;
 }
 
@@ -220,14 +220,14 @@ async fn a_hook_hears_only_what_it_wants() {
 async fn a_house_that_closes_tells_what_it_can_in_a_bounded_time() {
     let world = World::of(vec![hook("h")]).runs();
     world.receiver.answers(Answer::After(seconds(1), 200));
-    world.guest("ann", "/ws").is_sent(Refusal::plain(Code::Draining));
+    world.guest("ann", "/ws").leaves_for(Refusal::plain(Code::Draining));
     world.hub.webhooks().drain().await;
     assert_eq!(world.fated("delivered"), 2);
     assert!(world.audited(Event::WebhookFailed).is_empty(), "nothing is left");
 
     let world = World::of(vec![hook("h")]).runs();
     world.receiver.answers(Answer::Hang);
-    world.guest("ann", "/ws").is_sent(Refusal::plain(Code::Draining));
+    world.guest("ann", "/ws").leaves_for(Refusal::plain(Code::Draining));
     let began = gateway_server::clock::now().tick;
     world.hub.webhooks().drain().await;
     let took = gateway_server::clock::now().tick.since(began);
@@ -301,7 +301,7 @@ async fn an_end_that_a_shutdown_cut_off_is_told_at_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state.jsonl");
     let world = World::with_state(vec![hook("h")], Some(&state));
-    world.guest("ann", "/ws").is_sent(Refusal::plain(Code::Draining));
+    world.guest("ann", "/ws").leaves_for(Refusal::plain(Code::Draining));
     tokio::time::pause();
     world.hub.webhooks().drain().await;
     tokio::time::resume();

@@ -240,7 +240,7 @@ impl Guest {
     }
 
     /// Is sent away.
-    pub(crate) fn is_sent(self, refusal: Refusal) {
+    pub(crate) fn leaves_for(self, refusal: Refusal) {
         self.goes(Ending::Ours(refusal));
     }
 }
