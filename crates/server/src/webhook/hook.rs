@@ -1,6 +1,8 @@
 //! One hook: its rules, what waits for it, and what becomes of each event. Every event that it is told has exactly one
 //! [`Fate`]: a [`Turn`] is the drop guard of one that is under way, and everything else has its fate at once.
 
+mod turn;
+
 use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
 use gateway_auth::Seal;
@@ -10,18 +12,18 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    breaker::{Breaker, BreakerRules, Change, Pass},
+    breaker::{Breaker, BreakerRules, Pass},
     carrier::{Address, Carry},
     counts::{CountsOfHook, Fate},
     happening::{Facts, Happening, Kind, Reason},
-    lanes::{Lane, Lanes, QueueBounds},
+    lanes::{Lanes, QueueBounds},
     roll::Roll,
 };
 use crate::{
     audit::{Audit, Event, Subject},
-    clock,
     journal::Pending,
 };
+pub(super) use turn::Turn;
 
 /// What a hook is, and what holds for it.
 #[derive(Clone, Debug)]
@@ -80,18 +82,6 @@ struct Queued {
     happening: Happening,
     /// The line of the roll, which must be written before anybody is told.
     noted: Pending,
-}
-
-/// An event under way.
-pub(super) struct Turn {
-    pub(super) hook: Arc<Hook>,
-    pub(super) happening: Happening,
-    /// Whether it goes alone, to see whether the hook lives.
-    pub(super) is_probe: bool,
-    noted: Pending,
-    lane: Lane,
-    fate: Fate,
-    why: String,
 }
 
 impl Hook {
@@ -217,9 +207,7 @@ impl Hook {
         let (waiting, _) = state.lanes.waiting();
         state.is_overfull &= waiting > state.lanes.bounds().events / 2;
         self.count(&state);
-        let Queued { happening, noted } = queued;
-        let hook = Arc::clone(self);
-        Some(Turn { hook, happening, is_probe, noted, lane, fate: Fate::Shutdown, why: String::new() })
+        Some(Turn::new(Arc::clone(self), queued, lane, is_probe))
     }
 
     /// When there will be something to do though nobody rings.
@@ -289,82 +277,6 @@ impl Hook {
     /// An event of the audit that is about the hook itself.
     fn say(&self, event: Event, why: String, now: Now) {
         self.audit.event(event, &Subject::new(RequestId::new(Uuid::new_v4())), why, now);
-    }
-}
-
-impl Turn {
-    /// Waits until the roll has its line. Where the disk refuses, the hook is told all the same.
-    pub(super) async fn is_noted(&mut self) {
-        if let Err(fault) = std::mem::replace(&mut self.noted, Pending::Nothing).written().await {
-            tracing::warn!(%fault, "a connection is not written down: its end would not be told after a crash");
-        }
-    }
-
-    /// It arrived.
-    pub(super) fn arrived(mut self) {
-        self.fate = Fate::Delivered;
-    }
-
-    /// It is given up.
-    pub(super) fn give_up(mut self, why: String) {
-        self.fate = Fate::Failed;
-        self.why = why;
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        let (hook, now) = (&self.hook, clock::now());
-        let name = &hook.rules.name;
-        let (change, dropped, in_all) = {
-            let mut state = hook.state.lock();
-            state.lanes.done(self.lane);
-            let change = match self.fate {
-                Fate::Delivered => state.breaker.arrived(),
-                Fate::Failed => state.breaker.given_up(self.is_probe, now.tick),
-                Fate::QueueFull | Fate::CircuitOpen | Fate::Shutdown => {
-                    if self.is_probe {
-                        state.breaker.forget_probe(now.tick);
-                    }
-                    Change::None
-                }
-            };
-            let dropped = match change {
-                Change::Opened | Change::StaysOpen => state.lanes.clear(),
-                Change::None | Change::Closed => Vec::new(),
-            };
-            state.dropped += dropped.len() as u64;
-            let in_all = state.dropped;
-            if change == Change::Closed {
-                state.dropped = 0;
-            }
-            hook.count(&state);
-            (change, dropped, in_all)
-        };
-        hook.settle(&self.happening, self.fate);
-        dropped.iter().for_each(|queued| hook.settle(&queued.happening, Fate::CircuitOpen));
-        if self.fate == Fate::Failed {
-            hook.audit.event(Event::WebhookFailed, &self.happening.subject(), std::mem::take(&mut self.why), now);
-        }
-        match change {
-            Change::Opened => {
-                hook.counts.is_open(true);
-                let BreakerRules { failures, pause } = hook.rules.breaker;
-                let why = format!(
-                    "`{name}` did not take {failures} events in a row: it is not tried for {pause:?}, and {} that waited are dropped",
-                    dropped.len()
-                );
-                hook.say(Event::WebhookCircuitOpen, why, now);
-            }
-            Change::Closed => {
-                hook.counts.is_open(false);
-                let why = format!("`{name}` takes events again; {in_all} were dropped meanwhile");
-                hook.say(Event::WebhookCircuitClosed, why, now);
-            }
-            Change::None | Change::StaysOpen => {}
-        }
-        hook.bell.notify_one();
-        hook.settled.notify_one();
     }
 }
 
