@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use gateway::{
-    compose,
+    carry, compose,
     config::{self, Mode, Sources},
     fetch,
 };
@@ -79,7 +79,9 @@ impl TestHouse {
         let sources = Sources { file: Some(file), env: env.clone(), ..Sources::default() };
         let loaded = config::load(sources).unwrap_or_else(|faults| panic!("{faults}"));
         let secrets = loaded.resolve(&env).unwrap_or_else(|faults| panic!("{faults}"));
-        let house = compose::house(&loaded, &secrets, Mode::Serve, 65_536, fetch::fetch().unwrap()).unwrap();
+        let house =
+            compose::house(&loaded, &secrets, Mode::Serve, 65_536, fetch::fetch().unwrap(), &carry::carry().unwrap())
+                .unwrap();
         Self { house: Arc::new(house), _folder: folder }
     }
 

@@ -28,6 +28,7 @@ pub mod node;
 pub mod plain;
 pub mod process;
 pub mod raw;
+pub mod receiver;
 pub mod rooms;
 pub mod secure;
 pub mod stage;

@@ -11,11 +11,16 @@
 
 #[path = "docs/clients.rs"]
 mod clients;
+#[path = "docs/hooks.rs"]
+mod hooks;
 #[path = "docs/page.rs"]
 mod page;
 #[path = "docs/rust_client.rs"]
 #[allow(unreachable_pub, reason = "a page shows it as a module of somebody else's program")]
 mod rust_client;
+#[path = "docs/rust_receiver.rs"]
+#[allow(unreachable_pub, reason = "a page shows it as a module of somebody else's program")]
+mod rust_receiver;
 #[path = "docs/stage.rs"]
 mod stage;
 #[path = "docs/tables.rs"]
@@ -68,6 +73,7 @@ pages! {
     the_routing_page_does_what_it_says "docs/routing.md",
     the_security_page_does_what_it_says "docs/security.md",
     the_troubleshooting_page_does_what_it_says "docs/troubleshooting.md",
+    the_webhooks_page_does_what_it_says "docs/webhooks.md",
     the_control_centre_does_what_its_page_says "deploy/examples/agent-control-centre/README.md",
     the_dashboard_does_what_its_page_says "deploy/examples/dashboard/README.md",
     the_nodes_page_does_what_its_page_says "deploy/examples/nodes-page/README.md",

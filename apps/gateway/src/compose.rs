@@ -1,6 +1,7 @@
 //! From a configuration to the rooms of a gateway. Nothing is decided here: every value has been checked, and each
 //! becomes the word that the crates have for it.
 
+mod hooks;
 mod keys;
 mod material;
 
@@ -32,6 +33,7 @@ use gateway_server::{
     metrics::Metrics,
     plans::Plans,
     publish::Publisher,
+    webhook::{Carry, Webhooks},
 };
 use gateway_transport::{
     AddressLaw, AddressRule, Counters, ListenAddr, Listener, OriginLaw, TlsMaterial, TokenSources,
@@ -49,7 +51,14 @@ pub use material::usable;
 const MAX_BODY: usize = 256 << 10;
 
 /// The rooms, without a listener. `open_files` is how many files the process may open.
-pub fn house(loaded: &Loaded, secrets: &Secrets, mode: Mode, open_files: u64, fetch: Fetch) -> Result<House> {
+pub fn house(
+    loaded: &Loaded,
+    secrets: &Secrets,
+    mode: Mode,
+    open_files: u64,
+    fetch: Fetch,
+    carry: &Carry,
+) -> Result<House> {
     let Config {
         server: _,
         admin: _,
@@ -62,6 +71,7 @@ pub fn house(loaded: &Loaded, secrets: &Secrets, mode: Mode, open_files: u64, fe
         routes: _,
         rooms,
         events: _,
+        webhooks,
         plans: _,
         limits,
         bans,
@@ -83,9 +93,11 @@ pub fn house(loaded: &Loaded, secrets: &Secrets, mode: Mode, open_files: u64, fe
     }
     let refresh_ttl = auth.issuer.as_ref().map(|issuer| issuer.refresh_ttl.get()).unwrap_or_default();
     let families = RefreshFamilies::new(RefreshRules::new(refresh_ttl));
-    let file = state.file.as_ref().map(|file| file.as_path().into());
-    let ledger =
-        Arc::new(Ledger::open(file, bans.iter().filter_map(ban).collect(), families, now).context("state.file")?);
+    let file = state.file.as_ref().map(|file| file.as_path());
+    let ledger = Arc::new(
+        Ledger::open(file.map(Into::into), bans.iter().filter_map(ban).collect(), families, now)
+            .context("state.file")?,
+    );
     let seats = limits.connections.in_force(open_files).map_or(usize::MAX, |most| most as usize);
     let rules = HubRules {
         seats,
@@ -95,7 +107,9 @@ pub fn house(loaded: &Loaded, secrets: &Secrets, mode: Mode, open_files: u64, fe
         pending: limits.pending(),
         laws: loaded.config.room_rules()?,
     };
-    let hub = Arc::new(Hub::new(rules, Arc::clone(&audit), Arc::clone(&metrics)));
+    let hooks = hooks::rules(webhooks, &secrets.webhooks);
+    let hooks = Webhooks::open(hooks, file, carry, &audit, &metrics).context("what stands beside state.file")?;
+    let hub = Arc::new(Hub::new(rules, Arc::clone(&audit), Arc::clone(&metrics)).telling(hooks));
     let handshakes = Arc::new(HandshakeLimits::new(
         limits.handshakes_per_ip.get().map(handshake_rate),
         limits.handshakes_per_user.get().map(handshake_rate),

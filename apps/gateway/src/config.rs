@@ -25,6 +25,7 @@ mod server;
 mod shape;
 mod show;
 pub mod value;
+mod webhooks;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -44,8 +45,9 @@ pub use self::{
     rooms::{Join, RoomDefaults, RoomHistory, RoomRule, Rooms, RuleHistory},
     routes::Route,
     routing::{Unsound, surroundings},
-    secret::{ApiKeyMaterial, KeyMaterial, Secret, Secrets, TlsMaterial},
+    secret::{ApiKeyMaterial, HookSecrets, KeyMaterial, Secret, Secrets, TlsMaterial},
     server::{Admin, Audit, AuditAddress, ClientAddress, Http, LogFormat, Server, State, Tls},
+    webhooks::{HookBreaker, HookEvent, HookQueue, Webhook},
 };
 pub(crate) use self::{
     document::{Document, Node},
@@ -90,6 +92,8 @@ pub struct Config {
     pub rooms: Rooms,
     /// The events that backends publish.
     pub events: Events,
+    /// The backends that are told what happens.
+    pub webhooks: Vec<Webhook>,
     /// What a user may use, by the name of the plan. Shipped: `default`, `free`, `professional`, `enterprise`, `agent`.
     #[schemars(with = "BTreeMap<String, Plan>", extend("x-names" = "plan"))]
     pub plans: BTreeMap<PlanName, Plan>,

@@ -47,6 +47,6 @@ async fn bring(client: &Client, url: &str) -> Result<Vec<u8>, FetchFault> {
 }
 
 /// The innermost cause, which says the most.
-fn reason(error: &dyn std::error::Error) -> String {
+pub(crate) fn reason(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), reason)
 }

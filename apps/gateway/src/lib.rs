@@ -1,8 +1,8 @@
 //! The gateway as a program: configuration, composition, command line.
 //!
 //! [`config`] is what an operator writes; [`compose`] turns it into the rooms of `gateway-server`; [`dev`] is the mode
-//! for trying things out; [`fetch`] brings key sets, [`watch`] sees that a key file changed; [`codegen`] writes typed
-//! publishers; [`cli`] is what can be asked. Only `main` reads the environment.
+//! for trying things out; [`fetch`] brings key sets, [`carry`] takes events to webhooks, [`watch`] sees that a key file
+//! changed; [`codegen`] writes typed publishers; [`cli`] is what can be asked. Only `main` reads the environment.
 //!
 //! ```
 //! let loaded = gateway::config::Config::dev()?;
@@ -10,6 +10,7 @@
 //! # Ok::<(), gateway::config::Faults>(())
 //! ```
 
+pub mod carry;
 pub mod cli;
 pub mod codegen;
 pub mod compose;

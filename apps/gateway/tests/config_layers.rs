@@ -295,10 +295,13 @@ fn example() -> String {
 #[test]
 fn the_example_of_the_reference_loads() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("secret.txt"), "s".repeat(43)).unwrap();
+    for file in ["secret.txt", "hook.txt", "hook-before.txt"] {
+        fs::write(folder.path().join(file), "s".repeat(43)).unwrap();
+    }
     let loaded = loaded(written(folder.path(), &example()));
     assert_eq!(loaded.warnings, []);
-    assert_eq!((loaded.config.endpoints.len(), loaded.config.routes.len()), (3, 4));
+    assert_eq!((loaded.config.endpoints.len(), loaded.config.routes.len()), (3, 5));
+    assert_eq!(loaded.config.webhooks.len(), 1);
     assert_eq!(loaded.config.state.file.unwrap().as_path(), folder.path().join("state.jsonl"));
     assert_eq!(loaded.config.bans.len(), 2);
 }

@@ -6,7 +6,8 @@
 //!
 //! Reading order: [`algorithm`] and [`key`] are what signatures are checked with; [`keyring`] holds keys, and sets
 //! of keys from elsewhere; [`claims`] says which claim means what; [`authenticator`] judges a token. On the other
-//! side, [`signing`] and [`issuer`] make tokens, [`refresh`] exchanges refresh tokens and [`api_key`] knows backends.
+//! side, [`signing`] and [`issuer`] make tokens, [`refresh`] exchanges refresh tokens and [`api_key`] knows backends;
+//! [`seal`] is what backends know the gateway by.
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};
@@ -69,6 +70,7 @@ pub mod key;
 pub mod keyring;
 mod pem;
 pub mod refresh;
+pub mod seal;
 pub mod signing;
 
 pub use algorithm::Algorithm;
@@ -80,4 +82,5 @@ pub use issuer::{Grant, Issuer, IssuerRules, Minted};
 pub use key::{Key, KeyFault, KeyMaterial, KeySpec};
 pub use keyring::{Fetch, FetchFault, JwksOrigin, JwksSource, Keyring};
 pub use refresh::{FamilyEvent, RefreshFamilies, RefreshRules};
+pub use seal::Seal;
 pub use signing::{Generated, SigningKey, SigningMaterial, generate};

@@ -50,6 +50,7 @@ impl Gateway {
         keepers.spawn(sweep(Arc::clone(&self.house)));
         keepers.spawn(keep_keys(Arc::clone(&self.house)));
         keepers.spawn(Arc::clone(&self.house.hub).keep_time());
+        keepers.spawn(tell_webhooks(Arc::clone(&self.house)));
         let stop_listening = CancellationToken::new();
         let mut listeners = JoinSet::new();
         for opening in self.openings {
@@ -77,6 +78,8 @@ impl Gateway {
         stop_listening.cancel();
         // Each of them has a grace of its own for the requests in flight.
         while listeners.join_next().await.is_some() {}
+        // Who went is told, too.
+        self.house.hub.webhooks().drain().await;
         self.house.audit.close();
     }
 }
@@ -87,6 +90,10 @@ async fn sweep(house: Arc<House>) {
         ticks.tick().await;
         house.sweep(nth);
     }
+}
+
+async fn tell_webhooks(house: Arc<House>) {
+    house.hub.webhooks().run().await;
 }
 
 async fn keep_keys(house: Arc<House>) {

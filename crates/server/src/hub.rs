@@ -44,7 +44,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::{audit::Audit, clock, metrics::Metrics};
+use crate::{audit::Audit, clock, metrics::Metrics, webhook::Webhooks};
 pub use agents::EVERY_AGENT;
 use agents::Gone;
 use books::Books;
@@ -106,6 +106,7 @@ pub struct Hub {
     deadlines: Notify,
     audit: Arc<Audit>,
     metrics: Arc<Metrics>,
+    webhooks: Webhooks,
 }
 
 impl Hub {
@@ -118,7 +119,18 @@ impl Hub {
             deadlines: Notify::new(),
             audit,
             metrics,
+            webhooks: Webhooks::default(),
         }
+    }
+
+    /// Tells these hooks what happens here.
+    pub fn telling(self, webhooks: Webhooks) -> Self {
+        Self { webhooks, ..self }
+    }
+
+    /// Who is told what happens here.
+    pub const fn webhooks(&self) -> &Webhooks {
+        &self.webhooks
     }
 
     /// What it keeps to.

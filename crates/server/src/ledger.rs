@@ -4,8 +4,6 @@
 //! once and is answered when it is on the disk; where the disk refuses, the answer says that the change is in force
 //! and will not survive a restart.
 
-mod journal;
-
 use std::{path::PathBuf, sync::Arc};
 
 use gateway_auth::{
@@ -21,8 +19,8 @@ use gateway_transport::address::ClientAddress;
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
-pub use journal::JournalFault;
-use journal::{Journal, Pending};
+pub use crate::journal::JournalFault;
+use crate::journal::{Journal, Pending};
 
 /// One change, as the file keeps it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -52,7 +50,7 @@ pub enum LedgerFault {
 #[derive(Debug)]
 pub struct Ledger {
     books: Arc<Books>,
-    journal: Option<Journal>,
+    journal: Option<Journal<Entry>>,
     /// Held while families change and the change is queued, so that the file has their changes in their order.
     families_in_order: Mutex<()>,
 }

@@ -5,7 +5,7 @@
 //! and [`hub`] (a seat). What is refused becomes an answer in [`refusal`] and a line in [`audit`]. Who is let in is
 //! served by [`connection`]: one task, one select; what it says goes by the routes of the [`house`], or to a [`handler`] of
 //! the embedding service, to those whom the hub finds; when it ends, dropping the seat undoes everything. [`issuing`]
-//! gives tokens, where this gateway issues any, and [`publish`] tells and asks for backends. [`clock`] is the only
+//! gives tokens, where this gateway issues any, and [`publish`] tells and asks for backends, which [`webhook`] tells what happens. [`clock`] is the only
 //! clock, [`house`] is what the rooms share, and [`gateway`] opens the listeners and closes the house.
 //!
 //! Without the default feature `net` (no sockets, no warp) the gate, the ledger, the limits, the hub and the refusals
@@ -29,12 +29,14 @@ pub mod handler;
 pub mod house;
 pub mod hub;
 pub mod issuing;
+mod journal;
 pub mod ledger;
 pub mod limits;
 pub mod metrics;
 pub mod plans;
 pub mod publish;
 pub mod refusal;
+pub mod webhook;
 
 #[cfg(feature = "net")]
 pub mod connection;

@@ -9,7 +9,7 @@ use prometheus_client::{
 
 use gateway_domain::Code;
 
-use crate::hub::Counts;
+use crate::{hub::Counts, webhook};
 
 /// The counters.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub struct Metrics {
     history_bytes: Gauge,
     requests_open: Gauge,
     listener: Family<Happened, Gauge>,
+    webhooks: webhook::Counts,
     audit_lost: Gauge,
     audit_lines: Gauge,
     dev_mode: Gauge,
@@ -83,6 +84,7 @@ impl Metrics {
             history_bytes: Gauge::default(),
             requests_open: Gauge::default(),
             listener: Family::default(),
+            webhooks: webhook::Counts::default(),
             audit_lost: Gauge::default(),
             audit_lines: Gauge::default(),
             dev_mode: Gauge::default(),
@@ -101,6 +103,7 @@ impl Metrics {
         registry.register("room_memberships", "Connections in rooms", metrics.memberships.clone());
         registry.register("room_history_bytes", "What rooms remember", metrics.history_bytes.clone());
         registry.register("listener_events", "What happened to sockets before a handshake", metrics.listener.clone());
+        metrics.webhooks.register(&mut registry);
         registry.register("audit_lines", "Audit lines that were queued for writing", metrics.audit_lines.clone());
         registry.register("audit_lines_lost", "Audit lines that could not be written", metrics.audit_lost.clone());
         registry.register(
@@ -131,6 +134,11 @@ impl Metrics {
         // Writing to a string does not fail.
         let _ = encode(&mut text, &self.registry);
         text
+    }
+
+    /// What is counted of webhooks.
+    pub(crate) const fn webhooks(&self) -> &webhook::Counts {
+        &self.webhooks
     }
 
     /// Says that this is dev mode.

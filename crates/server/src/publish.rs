@@ -23,6 +23,7 @@ use uuid::Uuid;
 use crate::{
     hub::{Class, Hub, Post, Posted},
     refusal::Fault,
+    webhook::Webhooks,
 };
 use asking::Kept;
 pub use asking::{Backend, Outcome, Question};
@@ -66,7 +67,7 @@ pub struct Draft {
 pub struct Published {
     /// The event.
     pub event_id: EventId,
-    /// Into how many outboxes it was put.
+    /// Into how many outboxes and queues of webhooks it was put.
     pub delivered: usize,
     /// Whether it had been published before, and nobody was told again.
     pub duplicate: bool,
@@ -79,7 +80,7 @@ impl Draft {
     }
 
     /// What is wrong with it whatever is expected of its type, each with its place in the body.
-    pub fn faults(&self) -> Vec<Fault> {
+    fn faults(&self, webhooks: &Webhooks) -> Vec<Fault> {
         let mut faults = Vec::new();
         if let Err(fault) = check_kind(&self.kind) {
             faults.push(Fault { path: "/type".into(), message: fault.to_string() });
@@ -91,13 +92,16 @@ impl Draft {
             let why = match target {
                 Target::Sender => "a backend has no connection: name whom you mean",
                 Target::Subscribe(_) => "nobody subscribes by an event: write `room:NAME`",
-                Target::Webhook(_) => "there is no such webhook",
+                Target::Webhook(name) if !webhooks.takes_messages(name) => {
+                    "there is no such webhook that takes messages"
+                }
                 Target::User { .. }
                 | Target::Agent(_)
                 | Target::Connection(_)
                 | Target::Room(_)
                 | Target::Role(_)
-                | Target::Endpoint(_) => continue,
+                | Target::Endpoint(_)
+                | Target::Webhook(_) => continue,
             };
             faults.push(Fault { path: format!("/to/{at}"), message: why.into() });
         }
@@ -114,6 +118,11 @@ impl Publisher {
             recent: Mutex::new(Recent::new(MOST_REMEMBERED)),
             asked: Mutex::new(Recent::new(MOST_KEYS)),
         }
+    }
+
+    /// What is wrong with a draft whatever is expected of its type, each with its place in the body.
+    pub fn faults(&self, draft: &Draft) -> Vec<Fault> {
+        draft.faults(self.hub.webhooks())
     }
 
     /// What of a draft does not fit the schema of its type, each with its place in the body.

@@ -284,8 +284,8 @@ fn check_configuration(text: &str) -> Result<(), String> {
             let Some((key, value)) = part.split_once('=') else { continue };
             let value = value.split('"').nth(1).unwrap_or_default();
             match key.trim() {
-                "secret_file" => put(folder.path(), value, SECRET),
-                "secret_env" | "key_env" => variables.push((value.to_owned(), SECRET)),
+                "secret_file" | "previous_secret_file" => put(folder.path(), value, SECRET),
+                "secret_env" | "previous_secret_env" | "key_env" => variables.push((value.to_owned(), SECRET)),
                 "cert_file" => {
                     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
                     put(folder.path(), value, &made.cert.pem());
@@ -321,17 +321,18 @@ fn check_json(text: &str) -> Result<(), String> {
     if values > 0 { Ok(()) } else { Err("there is no JSON in it".into()) }
 }
 
-/// The Rust of the pages is a part of what is compiled: the client beside this file, or an example.
+/// The Rust of the pages is a part of what is compiled: what stands beside this file, or an example.
 fn check_rust(text: &str) -> Result<(), String> {
     let compiled = [
         include_str!("rust_client.rs"),
         include_str!("../publishers.rs"),
+        include_str!("rust_receiver.rs"),
         include_str!("../../../crates/server/examples/handler.rs"),
     ];
     if compiled.iter().any(|program| program.contains(text)) {
         Ok(())
     } else {
-        Err("it is no part of tests/tests/docs/rust_client.rs, tests/tests/publishers.rs or the example handler, which are compiled".into())
+        Err("it is no part of tests/tests/docs/rust_client.rs or rust_receiver.rs, tests/tests/publishers.rs or the example handler, which are compiled".into())
     }
 }
 

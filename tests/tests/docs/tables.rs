@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use gateway_domain::{Advice, Code, Detail};
 use gateway_server::{audit::Event, gate::Check};
-use gateway_tests::{TestClient, TestGateway, tokens::token};
+use gateway_tests::{TestClient, TestGateway, receiver::Receiver, tokens::token};
 use serde_json::json;
 
 use super::page::{Page, all, root};
@@ -101,7 +101,9 @@ fn the_codes_that_are_not_given_stand_in_no_part_of_the_program() {
 
 #[tokio::test]
 async fn the_metrics_are_those_that_the_gateway_counts() {
-    let gateway = TestGateway::start();
+    let receiver = Receiver::start().await;
+    let hook = format!("[[webhooks]]\nname = \"h\"\nurl = \"{}\"\nsecret_file = \"secret.txt\"\n", receiver.url());
+    let gateway = TestGateway::with(&hook);
     // What has a label is told once it has happened.
     let (mut ann, _) = TestClient::greeted(&gateway, "/ws/dashboard", &token("ann", "dashboard")).await;
     ann.ask(json!({"type": "hello"})).await;
@@ -114,6 +116,7 @@ async fn the_metrics_are_those_that_the_gateway_counts() {
     ann.leave().await;
     TestClient::open(&gateway.ws("/ws"), &[]).await.unwrap_err();
     gateway.audited("the end", |line| line["event"] == "disconnected").await;
+    receiver.has_taken(1).await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let answer = client.get(gateway.http("/metrics")).bearer_auth(token("operator", "admin")).send().await.unwrap();
     let text = answer.text().await.unwrap();
@@ -145,6 +148,9 @@ fn the_events_of_the_audit_are_told() {
         Event::BanLifted,
         Event::Revoked,
         Event::Kicked,
+        Event::WebhookFailed,
+        Event::WebhookCircuitOpen,
+        Event::WebhookCircuitClosed,
         Event::Gateway,
     ];
     let page = Page::read("docs/operations.md");

@@ -26,7 +26,7 @@ use super::{
     token::given,
 };
 use crate::{
-    compose,
+    carry, compose,
     config::{Loaded, Mode, Secrets, value::Scalar, value::Value as _},
     fetch,
 };
@@ -169,6 +169,6 @@ pub(super) fn rooms(loaded: &Loaded, secrets: &Secrets, state: Option<&Path>) ->
         state.and_then(Path::to_str).and_then(|path| crate::config::value::FilePath::read(Scalar::Text(path)).ok());
     loaded.config.state.file = file;
     loaded.config.audit.file = None;
-    let house = compose::house(&loaded, secrets, Mode::Serve, compose::open_files(), fetch::fetch()?);
+    let house = compose::house(&loaded, secrets, Mode::Serve, compose::open_files(), fetch::fetch()?, &carry::carry()?);
     house.context("the configuration cannot be put to use")
 }

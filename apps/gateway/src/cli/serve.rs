@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Environment, Failure, Where};
 use crate::{
-    compose,
+    carry, compose,
     config::{self, DEFAULT_FILE, Loaded, Mode, Secrets, Sources},
     dev, fetch, logging, watch,
 };
@@ -82,7 +82,7 @@ fn is_container(environment: &Environment) -> bool {
 
 async fn serve(loaded: Loaded, secrets: Secrets, environment: Environment, mode: Mode) -> anyhow::Result<()> {
     let open_files = compose::open_files();
-    let house = compose::house(&loaded, &secrets, mode, open_files, fetch::fetch()?)?;
+    let house = compose::house(&loaded, &secrets, mode, open_files, fetch::fetch()?, &carry::carry()?)?;
     let gateway = compose::gateway(&loaded, &secrets, house)?;
     let addresses: Vec<String> = gateway
         .openings

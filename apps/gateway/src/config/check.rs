@@ -5,6 +5,7 @@ mod keys;
 mod process;
 mod rooms;
 mod routes;
+mod webhooks;
 mod words;
 
 use super::{
@@ -64,6 +65,7 @@ pub(super) fn sense(config: &Config, mode: Mode) -> Complaints {
     keys::check(config, &mut complaints);
     doors::check(config, &mut complaints);
     words::check(config, &mut complaints);
+    webhooks::check(config, &mut complaints);
     let around = surroundings(config);
     routes::check(config, &around, &mut complaints);
     rooms::check(config, &around, &mut complaints);

@@ -13,7 +13,7 @@ use gateway_domain::{
 };
 
 use super::{
-    Config, Endpoint, Handler, Limits, RoomHistory, RoomRule, Rooms, Route, RuleHistory,
+    Config, Endpoint, Handler, HookEvent, Limits, RoomHistory, RoomRule, Rooms, Route, RuleHistory,
     fault::Places,
     value::{Count, Label, Limit},
 };
@@ -59,7 +59,11 @@ pub fn surroundings(config: &Config) -> Surroundings {
             .iter()
             .map(|endpoint| (endpoint.path.as_str().into(), endpoint.handler == Handler::Routes))
             .collect(),
-        webhooks: BTreeSet::new(),
+        webhooks: config
+            .webhooks
+            .iter()
+            .map(|hook| (hook.name.as_str().into(), hook.events.contains(&HookEvent::Message)))
+            .collect(),
         agents: routed().any(|endpoint| endpoint.agents),
     }
 }

@@ -3,7 +3,7 @@
 use std::{fmt, fs, io::Read, path::Path};
 
 use super::{
-    ApiKey, Config, Key, KeySource,
+    ApiKey, Config, Key, KeySource, Webhook,
     check::Complaints,
     shape::Misfit,
     value::{Algorithm, Family, FilePath, JwksUrl, Variable},
@@ -38,6 +38,8 @@ pub struct Secrets {
     pub keys: Vec<KeyMaterial>,
     /// The API keys, in the order of `api_keys`.
     pub api_keys: Vec<ApiKeyMaterial>,
+    /// The secrets of webhooks, in the order of `webhooks`.
+    pub webhooks: Vec<HookSecrets>,
     /// Certificate and key, where TLS is on.
     pub tls: Option<TlsMaterial>,
 }
@@ -69,6 +71,15 @@ pub enum ApiKeyMaterial {
     Key(Secret),
 }
 
+/// What the requests to a webhook are signed with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookSecrets {
+    /// The secret.
+    pub current: Secret,
+    /// The one before, while it is exchanged.
+    pub previous: Option<Secret>,
+}
+
 /// What TLS needs, in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsMaterial {
@@ -83,6 +94,7 @@ pub(super) fn resolve(config: &Config, env: &[(String, String)]) -> Result<Secre
     let mut fetch = Fetch { env, complaints: Complaints::default() };
     let keys: Vec<_> = config.auth.keys.iter().enumerate().map(|(at, key)| fetch.key(key, at)).collect();
     let api_keys: Vec<_> = config.api_keys.iter().enumerate().map(|(at, key)| fetch.api_key(key, at)).collect();
+    let webhooks: Vec<_> = config.webhooks.iter().enumerate().map(|(at, hook)| fetch.webhook(hook, at)).collect();
     let tls = config.server.tls.as_ref().map(|tls| {
         let most = "Name a file in PEM";
         let certificates = fetch.file(&tls.cert_file, "server.tls.cert_file", most);
@@ -97,9 +109,9 @@ pub(super) fn resolve(config: &Config, env: &[(String, String)]) -> Result<Secre
         Some(TlsMaterial { certificates: certificates?, key: Secret(key?) })
     });
     let fetched = keys.into_iter().collect::<Option<Vec<_>>>().zip(api_keys.into_iter().collect::<Option<Vec<_>>>());
-    match fetched {
-        Some((keys, api_keys)) if fetch.complaints.faults.is_empty() => {
-            Ok(Secrets { keys, api_keys, tls: tls.flatten() })
+    match fetched.zip(webhooks.into_iter().collect::<Option<Vec<_>>>()) {
+        Some(((keys, api_keys), webhooks)) if fetch.complaints.faults.is_empty() => {
+            Ok(Secrets { keys, api_keys, webhooks, tls: tls.flatten() })
         }
         _ => Err(fetch.complaints),
     }
@@ -166,6 +178,29 @@ impl Fetch<'_> {
             // None or both is a fault of sense.
             (None, None) | (Some(_), Some(_)) => None,
         }
+    }
+
+    fn webhook(&mut self, hook: &Webhook, at: usize) -> Option<HookSecrets> {
+        // None or both is a fault of sense.
+        let current = self.hook_secret(&hook.secret_file, &hook.secret_env, &format!("webhooks[{at}].secret"));
+        let line = format!("webhooks[{at}].previous_secret");
+        let previous = self.hook_secret(&hook.previous_secret_file, &hook.previous_secret_env, &line);
+        Some(HookSecrets { current: current?, previous })
+    }
+
+    fn hook_secret(&mut self, file: &Option<FilePath>, variable: &Option<Variable>, stem: &str) -> Option<Secret> {
+        let (secret, line) = match (file, variable) {
+            (Some(file), None) => {
+                let line = format!("{stem}_file");
+                (trimmed(self.file(file, &line, &create(None, file))?), line)
+            }
+            (None, Some(variable)) => {
+                let line = format!("{stem}_env");
+                (self.variable(variable, &line)?, line)
+            }
+            (None, None) | (Some(_), Some(_)) => return None,
+        };
+        self.long_enough(secret, &line, "gateway keys generate --algorithm HS256")
     }
 
     fn shared(&mut self, secret: Box<[u8]>, line: &str) -> Option<Secret> {

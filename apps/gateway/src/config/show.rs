@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Endpoint, Events, Join, Loaded, RejectWith, RoomRule, Route, value::Label};
+use super::{Endpoint, Events, HookEvent, Join, Loaded, RejectWith, RoomRule, Route, Webhook, value::Label};
 
 pub(super) fn policy(loaded: &Loaded, open_files: Option<u64>) -> String {
     let config = &loaded.config;
@@ -53,6 +53,9 @@ pub(super) fn policy(loaded: &Loaded, open_files: Option<u64>) -> String {
     if config.events.strict || !config.events.schemas.is_empty() {
         say(&events(&config.events));
     }
+    for hook in &config.webhooks {
+        say(&webhook(hook));
+    }
     text.push('\n');
     match toml_edit::ser::to_string_pretty(config) {
         Ok(toml) => text.push_str(&toml),
@@ -101,6 +104,16 @@ fn events(events: &Events) -> String {
         [] => format!("events: no schemas; {rest}."),
         kinds => format!("events with a schema: {}; {rest}.", kinds.join(", ")),
     }
+}
+
+/// A webhook in a sentence.
+fn webhook(hook: &Webhook) -> String {
+    let told = hook.events.iter().map(|event| match event {
+        HookEvent::Connect => "who comes",
+        HookEvent::Disconnect => "who goes",
+        HookEvent::Message => "messages",
+    });
+    format!("webhook:{} is told: {}.", hook.name, told.collect::<Vec<_>>().join(", "))
 }
 
 /// A rule in a sentence.

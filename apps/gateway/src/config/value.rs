@@ -5,6 +5,7 @@
 mod address;
 mod credential;
 mod event;
+mod hook;
 mod limit;
 mod path;
 mod quantity;
@@ -25,11 +26,12 @@ pub use self::{
     address::{ListenAddress, TrustedProxy},
     credential::{AgentSource, Algorithm, ClaimPath, ClaimPaths, Family, Sha256, TokenSource},
     event::EventType,
+    hook::HookName,
     limit::{Connections, Limit},
     path::{EndpointPath, PathParameter},
     quantity::{Count, Leeway, Period, Rate, Size},
     texts::Texts,
-    web::{JwksUrl, Origin},
+    web::{HookUrl, JwksUrl, Origin},
 };
 
 /// One value before it means anything: what a line of the file or a variable says.
@@ -113,6 +115,8 @@ kinds![
     EndpointPath,
     EventType,
     FilePath,
+    HookName,
+    HookUrl,
     JwksUrl,
     Label,
     Leeway,

@@ -11,8 +11,8 @@ pub struct Surroundings {
     pub roles: Option<BTreeSet<Role>>,
     /// The paths of the endpoints, and whether the messages there are routed.
     pub endpoints: BTreeMap<Box<str>, bool>,
-    /// The names of the webhooks.
-    pub webhooks: BTreeSet<Box<str>>,
+    /// The names of the webhooks, and whether they take messages.
+    pub webhooks: BTreeMap<Box<str>, bool>,
     /// Whether the connections of some endpoint are agents.
     pub agents: bool,
 }
@@ -39,10 +39,13 @@ impl Surroundings {
     }
 
     pub(crate) fn check_webhook(&self, name: &str) -> Result<(), Flaw> {
-        if self.webhooks.contains(name) {
-            Ok(())
-        } else {
-            Err(Flaw::unknown("webhook", name, self.webhooks.iter().map(|name| &**name)))
+        match self.webhooks.get(name) {
+            Some(true) => Ok(()),
+            Some(false) => Err(Flaw::new(
+                format!("the webhook `{name}` takes no messages"),
+                "add \"message\" to its `events`, or name another webhook",
+            )),
+            None => Err(Flaw::unknown("webhook", name, self.webhooks.keys().map(|name| &**name))),
         }
     }
 

@@ -34,7 +34,7 @@ pub(super) fn around() -> Surroundings {
     Surroundings {
         roles: Some(["agent", "dashboard", "admin"].map(|role| role.parse().unwrap()).into()),
         endpoints: [("/ws".into(), true), ("/ws/agent".into(), true), ("/echo".into(), false)].into(),
-        webhooks: ["backend".into()].into(),
+        webhooks: [("backend".into(), true), ("ends".into(), false)].into(),
         agents: true,
     }
 }

@@ -52,6 +52,15 @@ pub enum Event {
     /// An administrator closed connections.
     #[serde(rename = "kicked")]
     Kicked,
+    /// A webhook was not told of an event.
+    #[serde(rename = "webhook.failed")]
+    WebhookFailed,
+    /// A webhook failed too often, and is not tried for a while.
+    #[serde(rename = "webhook.circuit_open")]
+    WebhookCircuitOpen,
+    /// A webhook takes events again.
+    #[serde(rename = "webhook.circuit_closed")]
+    WebhookCircuitClosed,
     /// The gateway began or ended its work.
     #[serde(rename = "gateway")]
     Gateway,
@@ -75,6 +84,9 @@ impl Event {
             Self::BanLifted => "ban.lifted",
             Self::Revoked => "revoked",
             Self::Kicked => "kicked",
+            Self::WebhookFailed => "webhook.failed",
+            Self::WebhookCircuitOpen => "webhook.circuit_open",
+            Self::WebhookCircuitClosed => "webhook.circuit_closed",
             Self::Gateway => "gateway",
         }
     }
@@ -214,6 +226,9 @@ mod tests {
             Event::BanLifted,
             Event::Revoked,
             Event::Kicked,
+            Event::WebhookFailed,
+            Event::WebhookCircuitOpen,
+            Event::WebhookCircuitClosed,
             Event::Gateway,
         ] {
             assert_eq!(serde_json::to_string(&event).unwrap(), format!("\"{}\"", event.name()));

@@ -131,7 +131,7 @@ fn drafted(written: Written, place: &str, publisher: &Publisher) -> Result<Draft
     let event_id = written.event_id.as_deref().map(str::parse::<EventId>).transpose();
     let draft = Draft { to, kind: written.kind, payload: written.payload, event_id: event_id.clone().unwrap_or(None) };
     if faults.is_empty() {
-        faults = draft.faults();
+        faults = publisher.faults(&draft);
     }
     let of_schema = faults.is_empty();
     if of_schema {

@@ -1,4 +1,4 @@
-//! Carrying a text to everybody whom its targets mean, each once.
+//! Carrying a text to everybody whom its targets mean, each once. Webhooks have queues of their own.
 //!
 //! A post to a few is done at once, under the lock. A post to many is carried in passes of so many members, one post
 //! after the other, and the lock is free between the passes, so that nobody waits for the whole of it. Whoever posts
@@ -42,7 +42,7 @@ pub struct Post<'a> {
 /// How far a post has come.
 #[derive(Debug)]
 pub enum Posted {
-    /// It was put into so many outboxes.
+    /// It was put into so many outboxes and queues of webhooks.
     Done(usize),
     /// It is on its way; the number comes when it is done. What its sender says next must wait for that.
     Underway(oneshot::Receiver<usize>),
@@ -169,7 +169,9 @@ impl Hub {
             }
         }
         subscribers.append(&mut others);
-        let told = Told { count: 0, seen: several.then(HashSet::new) };
+        let sender = post.sender.and_then(|id| books.registry.get(id));
+        let hooks = self.webhooks.hear(post.targets, &post.text, sender.map(Arc::as_ref), now);
+        let told = Told { count: hooks, seen: several.then(HashSet::new) };
         let letter = Letter::new(post.text);
         Job { letter, class: post.class, sender: post.sender, passes: subscribers, told, groups, done: None }
     }
@@ -237,7 +239,7 @@ impl Books {
             Target::Role(role) => Some(Group::Role(role.clone())),
             Target::Endpoint(path) => Some(Group::Endpoint(path.clone())),
             Target::Sender => sender.map(Group::One),
-            // Nobody is told by these.
+            // No connection is told by these.
             Target::Webhook(_) | Target::Subscribe(_) => None,
         }
     }

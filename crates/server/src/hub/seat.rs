@@ -51,6 +51,7 @@ impl Seat {
         }
         self.hub.metrics.connected(&occupant.endpoint.path);
         self.hub.audit.event(Event::Connected, &occupant.subject(), "admitted", clock::now());
+        self.hub.webhooks.connected(&occupant, clock::now());
         self.occupant = Some(occupant);
         Ok(())
     }
@@ -92,6 +93,7 @@ impl Drop for Seat {
             Ending::Aborted => ("aborted", "none".into()),
         };
         self.hub.metrics.disconnected(&occupant.endpoint.path, by, &code);
+        self.hub.webhooks.disconnected(&occupant, &self.ending, now);
         let subject = occupant.subject();
         match &self.ending {
             Ending::Ours(refusal) => self.hub.audit.event_of(Event::Disconnected, refusal, &subject, now),

@@ -1,4 +1,4 @@
-//! What the web side speaks of: origins and the addresses of key sets.
+//! What the web side speaks of: origins, and the addresses of key sets and of webhooks.
 
 use std::{fmt, net::IpAddr};
 
@@ -91,29 +91,61 @@ impl Value for JwksUrl {
     const WANTED: &'static str = "an address such as \"https://id.example/.well-known/jwks.json\"";
 
     fn read(scalar: Scalar<'_>) -> Result<Self, Unfit> {
-        // What stands there may hold a password: it is not repeated.
-        let unfit = |what: &str| Unfit::new(what, format!("Write {}", Self::WANTED));
-        let Scalar::Text(text) = scalar else { return Err(Unfit::not::<Self>(scalar)) };
-        let url = Url::parse(text).map_err(|_| unfit("this is not an absolute web address"))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(unfit("the address holds credentials, which would end up in logs"));
-        }
-        if url.fragment().is_some() {
-            return Err(unfit("the address has a fragment (`#...`), which no server ever sees"));
-        }
-        let host = url.host_str().unwrap_or_default();
-        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-        let loopback = host == "localhost" || address.is_ok_and(|address| address.to_canonical().is_loopback());
-        match url.scheme() {
-            "https" => Ok(Self(text.into())),
-            "http" if loopback => Ok(Self(text.into())),
-            "http" => Err(unfit("keys that come over plain http can be exchanged on the way")),
-            _ => Err(unfit("the address is neither https nor, on this machine, http")),
-        }
+        safe_address::<Self>(scalar, "keys that come over plain http can be exchanged on the way")
+            .map(|text| Self(text.into()))
     }
 }
 
-through_serde!(Origin, JwksUrl);
+/// Where a webhook is. Its query may hold what only the receiver should know: it is never logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookUrl(Box<str>);
+
+impl HookUrl {
+    /// The address.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for HookUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Value for HookUrl {
+    const KIND: &'static str = "https address of a webhook";
+    const WANTED: &'static str = "an address such as \"https://backend.example/hook\"";
+
+    fn read(scalar: Scalar<'_>) -> Result<Self, Unfit> {
+        safe_address::<Self>(scalar, "whoever is on the way of plain http reads along").map(|text| Self(text.into()))
+    }
+}
+
+/// An address that the gateway itself may ask: https, or http on this machine. What stands there may hold a password:
+/// it is not repeated.
+fn safe_address<'a, T: Value>(scalar: Scalar<'a>, why_not_plain: &str) -> Result<&'a str, Unfit> {
+    let unfit = |what: &str| Unfit::new(what, format!("Write {}", T::WANTED));
+    let Scalar::Text(text) = scalar else { return Err(Unfit::not::<T>(scalar)) };
+    let url = Url::parse(text).map_err(|_| unfit("this is not an absolute web address"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(unfit("the address holds credentials, which would end up in logs"));
+    }
+    if url.fragment().is_some() {
+        return Err(unfit("the address has a fragment (`#...`), which no server ever sees"));
+    }
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    let loopback = host == "localhost" || address.is_ok_and(|address| address.to_canonical().is_loopback());
+    match url.scheme() {
+        "https" => Ok(text),
+        "http" if loopback => Ok(text),
+        "http" => Err(unfit(why_not_plain)),
+        _ => Err(unfit("the address is neither https nor, on this machine, http")),
+    }
+}
+
+through_serde!(Origin, JwksUrl, HookUrl);
 
 #[cfg(test)]
 mod tests {

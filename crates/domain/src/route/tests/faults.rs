@@ -91,6 +91,7 @@ fn a_target_that_cannot_be_is_a_fault() {
         case(to(&["endpoint:/ws/agnt"]), "to", 0, "no endpoint `/ws/agnt`", "did you mean `/ws/agent`?"),
         case(to(&["endpoint:/echo"]), "to", 0, "returns what it gets", "`handler`"),
         case(to(&["webhook:backnd"]), "to", 0, "no webhook `backnd`", "did you mean `backend`?"),
+        case(to(&["webhook:ends"]), "to", 0, "`ends` takes no messages", "add \"message\" to its `events`"),
         case(to(&["webhook:{payload.w}"]), "to", 0, "not for a message to say", "without placeholders"),
         case(to(&["sender", "sender"]), "to", 1, "comes twice", "take one"),
         case(to(&["subscribe:a", "sender"]), "to", 0, "sends nothing to anybody else", "make two routes"),

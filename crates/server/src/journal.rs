@@ -17,9 +17,8 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
-
-use super::Entry;
 
 const QUEUE: usize = 4_096;
 /// A file shorter than this is not worth rewriting.
@@ -54,26 +53,26 @@ pub enum JournalFault {
     Full,
 }
 
-/// The file.
+/// The file, of changes of one kind.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(crate) struct Journal<E> {
     path: PathBuf,
     file: Option<File>,
     lock: File,
     lines: usize,
-    queue: Mutex<Option<SyncSender<Change>>>,
+    queue: Mutex<Option<SyncSender<Change<E>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Debug)]
-struct Change {
-    entries: Vec<Entry>,
+struct Change<E> {
+    entries: Vec<E>,
     written: oneshot::Sender<Result<(), JournalFault>>,
 }
 
 /// A change on its way to the disk.
 #[derive(Debug)]
-pub(super) enum Pending {
+pub(crate) enum Pending {
     /// There is no file, or nothing to write.
     Nothing,
     /// It could not even be queued.
@@ -84,7 +83,7 @@ pub(super) enum Pending {
 
 impl Pending {
     /// Waits until the change is on the disk.
-    pub(super) async fn written(self) -> Result<(), JournalFault> {
+    pub(crate) async fn written(self) -> Result<(), JournalFault> {
         match self {
             Self::Nothing => Ok(()),
             Self::Failed(fault) => Err(fault),
@@ -93,9 +92,9 @@ impl Pending {
     }
 }
 
-impl Journal {
+impl<E: Serialize + DeserializeOwned + Send + 'static> Journal<E> {
     /// Opens the file and hands over what it says, change by change.
-    pub(super) fn open(path: PathBuf, mut apply: impl FnMut(Entry)) -> Result<Self, JournalFault> {
+    pub(crate) fn open(path: PathBuf, mut apply: impl FnMut(E)) -> Result<Self, JournalFault> {
         let io = |fault| JournalFault::Io { path: path.clone(), fault: Arc::new(fault) };
         // The lock has a file of its own, since the journal itself is replaced when it is rewritten.
         let mut lock_path = path.clone().into_os_string();
@@ -118,7 +117,7 @@ impl Journal {
             match serde_json::from_slice(&line) {
                 Ok(entry) => apply(entry),
                 // A crash can leave a hole of zeros before the end; it is the tail if nothing good follows.
-                Err(_) if rest_is_torn(&mut reader).map_err(io)? => break,
+                Err(_) if rest_is_torn::<E>(&mut reader).map_err(io)? => break,
                 Err(fault) => {
                     return Err(JournalFault::Damaged { path: path.clone(), line: lines, fault: fault.to_string() });
                 }
@@ -131,10 +130,10 @@ impl Journal {
     }
 
     /// Begins to write. The snapshot is what the file should say when it is rewritten.
-    pub(super) fn start(&mut self, snapshot: impl Fn() -> Vec<Entry> + Send + 'static) -> Result<(), JournalFault> {
+    pub(crate) fn start(&mut self, snapshot: impl Fn() -> Vec<E> + Send + 'static) -> Result<(), JournalFault> {
         let Some(file) = self.file.take() else { return Ok(()) };
         let (queue, changes) = sync_channel(QUEUE);
-        let scribe = Scribe { path: self.path.clone(), file, lines: self.lines, broken: false };
+        let scribe = Scribe { path: self.path.clone(), file, lines: self.lines, worth: WORTH_REWRITING, broken: false };
         let thread = std::thread::Builder::new()
             .name("state".into())
             .spawn(move || scribe.run(&changes, &snapshot))
@@ -145,7 +144,7 @@ impl Journal {
     }
 
     /// Queues changes, in the order of the calls.
-    pub(super) fn append(&self, entries: Vec<Entry>) -> Pending {
+    pub(crate) fn append(&self, entries: Vec<E>) -> Pending {
         if entries.is_empty() {
             return Pending::Nothing;
         }
@@ -160,7 +159,7 @@ impl Journal {
     }
 }
 
-impl Drop for Journal {
+impl<E> Drop for Journal<E> {
     fn drop(&mut self) {
         drop(self.queue.lock().take());
         if let Some(thread) = self.thread.lock().take() {
@@ -171,10 +170,10 @@ impl Drop for Journal {
 }
 
 /// Whether nothing but a torn end follows: no further line that was written whole.
-fn rest_is_torn(reader: &mut impl BufRead) -> std::io::Result<bool> {
+fn rest_is_torn<E: DeserializeOwned>(reader: &mut impl BufRead) -> std::io::Result<bool> {
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line)? > 0 {
-        if serde_json::from_slice::<Entry>(&line).is_ok() {
+        if serde_json::from_slice::<E>(&line).is_ok() {
             return Ok(false);
         }
         line.clear();
@@ -190,15 +189,17 @@ struct Scribe {
     path: PathBuf,
     file: File,
     lines: usize,
+    /// With more lines than this the file may be worth rewriting.
+    worth: usize,
     /// A write failed half way: the file must be rewritten before it is appended to again.
     broken: bool,
 }
 
 impl Scribe {
-    fn run(mut self, changes: &Receiver<Change>, snapshot: &impl Fn() -> Vec<Entry>) {
+    fn run<E: Serialize>(mut self, changes: &Receiver<Change<E>>, snapshot: &impl Fn() -> Vec<E>) {
         while let Ok(first) = changes.recv() {
             // All that waits is flushed together.
-            let batch: Vec<Change> = std::iter::once(first).chain(changes.try_iter().take(QUEUE)).collect();
+            let batch: Vec<Change<E>> = std::iter::once(first).chain(changes.try_iter().take(QUEUE)).collect();
             let outcome = self.write(&batch, snapshot).map_err(|fault| {
                 self.broken = true;
                 tracing::error!(path = %self.path.display(), %fault, "the state file cannot be written");
@@ -210,10 +211,12 @@ impl Scribe {
         }
     }
 
-    fn write(&mut self, batch: &[Change], snapshot: &impl Fn() -> Vec<Entry>) -> std::io::Result<()> {
-        if self.broken || self.lines > WORTH_REWRITING {
+    fn write<E: Serialize>(&mut self, batch: &[Change<E>], snapshot: &impl Fn() -> Vec<E>) -> std::io::Result<()> {
+        if self.broken || self.lines > self.worth {
             let entries = snapshot();
-            if self.broken || entries.len() < self.lines / 2 {
+            // A look at everything costs: the next is due when half of the file can be history again.
+            self.worth = WORTH_REWRITING.max(entries.len() * 2);
+            if self.broken || self.lines > self.worth {
                 self.rewrite(&entries)?;
             }
         }
@@ -227,7 +230,7 @@ impl Scribe {
         self.file.sync_data()
     }
 
-    fn rewrite(&mut self, entries: &[Entry]) -> std::io::Result<()> {
+    fn rewrite<E: Serialize>(&mut self, entries: &[E]) -> std::io::Result<()> {
         let mut beside = self.path.clone().into_os_string();
         beside.push(".rewrite");
         let beside = PathBuf::from(beside);
