@@ -98,7 +98,7 @@ impl Crowd {
                 self.voices.write_rest(id, &mut tell);
             }
             if event.is_readable() {
-                self.voices.read(id, &mut self.scratch, &mut tell);
+                self.voices.read(id, &mut self.scratch, event.is_read_closed(), &mut tell);
             }
         }
         Ok(())
@@ -136,7 +136,7 @@ impl Crowd {
             member.stalled = false;
         }
         let mut tell = |voices: &mut Voices, heard: Heard<'_>, at: Instant| hear(state, voices, id, heard, at);
-        self.voices.read(id, &mut self.scratch, &mut tell);
+        self.voices.read(id, &mut self.scratch, true, &mut tell);
     }
 }
 
@@ -224,7 +224,14 @@ impl Voices {
         }
     }
 
-    fn read(&mut self, id: usize, scratch: &mut [u8], tell: &mut impl FnMut(&mut Self, Heard<'_>, Instant)) {
+    /// Reads what has come; `to_the_end`, where nothing will ring again: it was not listened to, or it is over.
+    fn read(
+        &mut self,
+        id: usize,
+        scratch: &mut [u8],
+        to_the_end: bool,
+        tell: &mut impl FnMut(&mut Self, Heard<'_>, Instant),
+    ) {
         loop {
             let Some(member) = self.member(id) else { return };
             if member.stalled {
@@ -257,7 +264,7 @@ impl Voices {
                 }
             }
             // A short read has emptied the socket, and what comes later rings again.
-            if read < scratch.len() || !self.is_still(id, born) {
+            if (read < scratch.len() && !to_the_end) || !self.is_still(id, born) {
                 return;
             }
         }

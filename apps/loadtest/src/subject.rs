@@ -84,7 +84,7 @@ impl Subject {
         let written = folder.path().join("gateway.log");
         let log = fs::File::create(&written)?;
         let mut command = Command::new(program);
-        command.args(["serve", "--config", "gateway.toml"]).current_dir(folder.path());
+        command.args(["serve", "--config", "gateway.toml", "--listen", "127.0.0.1:0"]).current_dir(folder.path());
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let mut child = spawn(&mut command, cores)
             .with_context(|| format!("{} cannot be started: build it, or name it with --gateway", program.display()))?;
