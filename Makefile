@@ -42,10 +42,10 @@ check: ## formatting, clippy, documentation, layers, shapes: all with warnings a
 coverage: ## which lines the libraries' tests reach; fails under 95 % of domain, auth, gate or handshake (STORIES=1: the stories, too)
 	@CARGO="$(CARGO)" tests/coverage.sh
 
-bench: ## the benchmarks (benches/ folders of the workspace), by cargo bench
-	@if compgen -G 'crates/*/benches/*.rs' >/dev/null || compgen -G 'tests/benches/*.rs' >/dev/null; then \
-		$(CARGO) bench --workspace --benches --locked; \
-	else echo "no crate has a benches/ folder yet: nothing was measured"; fi
+bench: ## the pure parts by cargo bench (benches/ folders), then the load test in short against the release program: some minutes
+	$(CARGO) bench --workspace --bench '*' --locked
+	$(CARGO) build --release --locked -p gateway
+	$(CARGO) run --release --locked -p loadtest -- --size short
 
 soak: node browser ## the long tests that `make test` leaves out (those marked #[ignore]), one after the other
 	$(CARGO) test --workspace --locked -- --ignored --test-threads=1

@@ -50,25 +50,35 @@ pub struct Options {
 pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         // A runner that has built it already, as a run for coverage has, says where.
         #[allow(clippy::disallowed_methods, reason = "the runner speaks to the harness this way")]
         if let Some(built) = std::env::var_os("GATEWAY_PROGRAM") {
             return built.into();
         }
-        // What is measured by an optimised harness is an optimised program.
-        let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
-        let build = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--package", "gateway", "--message-format", "json", "--profile", profile])
-            .current_dir(root)
-            .output()
-            .expect("cargo");
-        assert!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
-        let messages = String::from_utf8(build.stdout).unwrap();
-        let built = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let program = built.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).next_back();
-        program.expect("cargo names the program that it built")
+        built("gateway")
     })
+}
+
+/// The program that measures it, built the same way.
+pub fn loadtest() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| built("loadtest"))
+}
+
+fn built(package: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    // What is measured by an optimised harness is an optimised program.
+    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
+    let build = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--package", package, "--message-format", "json", "--profile", profile])
+        .current_dir(root)
+        .output()
+        .expect("cargo");
+    assert!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
+    let messages = String::from_utf8(build.stdout).unwrap();
+    let built = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let program = built.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).next_back();
+    program.expect("cargo names the program that it built")
 }
 
 impl TestGateway {

@@ -16,7 +16,10 @@ use std::{
     time::Duration,
 };
 
-use gateway_tests::{SECRET, gateway::program};
+use gateway_tests::{
+    SECRET,
+    gateway::{loadtest, program},
+};
 use tempfile::TempDir;
 
 use super::{
@@ -229,10 +232,21 @@ impl Stage {
     /// A text of the page, with the program and the address that are meant here.
     fn staged(&self, text: &str) -> String {
         let text = text.replace("cargo run -q -p gateway --", "gateway").replace("cargo run -p gateway", "gateway");
+        let text = self.with_loadtest(text);
         match &self.running {
             Some(running) => text.replace(WRITTEN, &running.address),
             None => text,
         }
+    }
+
+    /// The load test is there for the pages that name it, as it is built for the tests.
+    fn with_loadtest(&self, text: String) -> String {
+        const WRITTEN: &str = "cargo run --release -p loadtest --";
+        let link = self.folder.path().join("bin/loadtest");
+        if text.contains(WRITTEN) && !link.exists() {
+            symlink(loadtest(), link).unwrap();
+        }
+        text.replace(WRITTEN, "loadtest")
     }
 
     #[allow(clippy::disallowed_methods, reason = "the tools that the pages name are on the path of whoever runs this")]

@@ -1,0 +1,181 @@
+//! What is measured, scenario by scenario. Where the floor can do the same work, its rounds and the gateway's are taken
+//! in turn, in one run.
+
+mod arrivals;
+mod churn;
+mod fanout;
+mod handshake;
+mod idle;
+mod leave;
+mod pairs;
+mod room;
+mod slow;
+mod storm;
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::ValueEnum;
+use gateway_auth::Algorithm;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::{
+    machine::Cores,
+    sample::{Latency, Row, Sample},
+    sizes::Sizes,
+    subject::{Source, Subject},
+    tally::Tally,
+};
+
+/// A scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scenario {
+    /// Clients come in, so many at a time, for each algorithm.
+    Handshake,
+    /// Clients are there and say nothing.
+    Idle,
+    /// One speaks to a room of many.
+    Fanout,
+    /// Everybody hears its own words again.
+    Echo,
+    /// A dashboard commands an agent, which answers.
+    Command,
+    /// Something is said to one user, by another client and by HTTP.
+    Targeted,
+    /// Clients come, say one thing, and go.
+    Churn,
+    /// All are cut off, and come back at once.
+    Storm,
+    /// All go at once, while others come.
+    Leave,
+    /// A room in which some do not read.
+    Slow,
+}
+
+/// What all scenarios work with.
+pub struct Bench<'a> {
+    /// The gateways.
+    pub source: &'a Source,
+    /// Where servers and clients run.
+    pub cores: Option<Cores>,
+    /// How much.
+    pub sizes: &'a Sizes,
+    /// The algorithms of handshakes.
+    pub algorithms: &'a [Algorithm],
+    /// Whether the floor is measured, too.
+    pub with_floor: bool,
+}
+
+impl Scenario {
+    /// Runs it.
+    pub fn run(self, bench: &Bench<'_>) -> Result<Vec<Row>> {
+        match self {
+            Self::Handshake => handshake::run(bench),
+            Self::Idle => idle::run(bench),
+            Self::Fanout => fanout::run(bench),
+            Self::Echo => pairs::echo(bench),
+            Self::Command => pairs::command(bench),
+            Self::Targeted => pairs::targeted(bench),
+            Self::Churn => churn::run(bench),
+            Self::Storm => storm::run(bench),
+            Self::Leave => leave::run(bench),
+            Self::Slow => slow::run(bench),
+        }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Handshake => "handshake",
+            Self::Idle => "idle",
+            Self::Fanout => "fanout",
+            Self::Echo => "echo",
+            Self::Command => "command",
+            Self::Targeted => "targeted",
+            Self::Churn => "churn",
+            Self::Storm => "storm",
+            Self::Leave => "leave",
+            Self::Slow => "slow",
+        }
+    }
+}
+
+impl Bench<'_> {
+    /// A gateway, with the first of the algorithms.
+    fn gateway(&self) -> Result<Subject> {
+        self.source.open(&[Algorithm::Hs256], "", self.cores)
+    }
+
+    /// The floor, where it is measured.
+    fn floor(&self) -> Result<Option<Subject>> {
+        self.with_floor.then(|| Subject::floor(self.cores)).transpose()
+    }
+
+    /// The rounds of a case, the gateway's and the floor's in turn.
+    fn in_turn<S>(
+        &self,
+        name: &str,
+        gateway: &mut S,
+        floor: &mut Option<S>,
+        mut round: impl FnMut(&mut S) -> Result<Sample>,
+    ) -> Result<(Vec<Sample>, Vec<Sample>)> {
+        let bar = bar(name, self.sizes.rounds as u64 * (1 + u64::from(floor.is_some())));
+        let (mut of_gateway, mut of_floor) = (Vec::new(), Vec::new());
+        for _ in 0..self.sizes.rounds {
+            bar.set_message("gateway");
+            of_gateway.push(round(gateway)?);
+            bar.inc(1);
+            if let Some(floor) = floor {
+                bar.set_message("floor");
+                of_floor.push(round(floor)?);
+                bar.inc(1);
+            }
+        }
+        bar.finish_and_clear();
+        Ok((of_gateway, of_floor))
+    }
+}
+
+/// A bar that shows how far a case is; nothing where nobody looks.
+fn bar(name: &str, steps: u64) -> ProgressBar {
+    let bar = ProgressBar::new(steps);
+    if let Ok(style) = ProgressStyle::with_template("{prefix:34} {bar:30} {pos}/{len} {elapsed} {msg}") {
+        bar.set_style(style);
+    }
+    bar.set_prefix(name.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// A round as it is being measured: from here to [`Round::end`].
+struct Round {
+    began: Instant,
+    cpu: Option<Duration>,
+}
+
+impl Round {
+    /// Begins when the server is at rest.
+    fn begin(subject: &Subject) -> Self {
+        subject.rest();
+        Self { cpu: subject.cpu(), began: Instant::now() }
+    }
+
+    /// Ends with the work; what the server does behind it still counts.
+    fn end(
+        self,
+        subject: &mut Subject,
+        units: u64,
+        latency: Latency,
+        tally: &mut Tally,
+        failed: u64,
+    ) -> Result<Sample> {
+        let elapsed = self.began.elapsed();
+        subject.rest();
+        subject.check()?;
+        let cpu = self.cpu.and_then(|before| Some(subject.cpu()?.saturating_sub(before)));
+        let [_, lost, disordered] = tally.take();
+        Ok(Sample { units, cpu, elapsed, latency, lost, disordered, failed })
+    }
+}

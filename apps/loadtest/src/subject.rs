@@ -1,0 +1,241 @@
+//! A server under load: a gateway that is started for one scenario and ends with it, one that runs already, or the floor.
+//!
+//! What is started runs on the server's processor, in a folder that vanishes, on a free port.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::{SocketAddr, ToSocketAddrs},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use gateway_auth::Algorithm;
+use tempfile::TempDir;
+
+use crate::{
+    crowd::Entrance,
+    machine::{self, Cores},
+    mint::Mint,
+    protocol::Protocol,
+};
+
+/// The configuration of a gateway under load, but for its keys.
+pub const CONFIGURATION: &str = include_str!("gateway.toml");
+
+const PATIENCE: Duration = Duration::from_secs(30);
+/// So long a server must have done nothing to be at rest.
+const REST: Duration = Duration::from_millis(20);
+/// So little is nothing: what ten thousand connections cost that only answer pings is less.
+const STIR: Duration = Duration::from_micros(1500);
+/// Nobody waits longer for rest: meanwhile the clients answer no pings.
+const MOST_REST: Duration = Duration::from_secs(3);
+const LISTENING: &str = "listening for clients address=\"";
+
+/// A server under load.
+pub struct Subject {
+    /// Where clients come.
+    pub address: SocketAddr,
+    pid: Option<u32>,
+    /// None for the floor, which takes everybody.
+    mint: Option<Mint>,
+    started: Option<Child>,
+    folder: Option<TempDir>,
+}
+
+/// A gateway that runs already.
+pub struct Running {
+    /// Where.
+    pub url: String,
+    /// Its process, where it is on this machine.
+    pub pid: Option<u32>,
+    /// What its HS256 tokens are signed with.
+    pub secret: Vec<u8>,
+    /// The name of that key.
+    pub kid: Option<String>,
+}
+
+/// Which gateways there are to be loaded.
+pub enum Source {
+    /// A program, started anew for each scenario.
+    Program(PathBuf),
+    /// One that runs.
+    Running(Running),
+}
+
+impl Source {
+    /// A gateway of it, which takes tokens of these algorithms.
+    pub fn open(&self, algorithms: &[Algorithm], more: &str, cores: Option<Cores>) -> Result<Subject> {
+        match self {
+            Self::Program(program) => Subject::start(program, algorithms, more, cores),
+            Self::Running(running) => Subject::aim(running),
+        }
+    }
+}
+
+impl Subject {
+    fn start(program: &Path, algorithms: &[Algorithm], more: &str, cores: Option<Cores>) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("loadtest-").tempdir().context("no temporary folder")?;
+        let (mint, keys) = Mint::new(folder.path(), algorithms)?;
+        fs::write(folder.path().join("gateway.toml"), format!("{keys}{CONFIGURATION}{more}"))?;
+        let written = folder.path().join("gateway.log");
+        let log = fs::File::create(&written)?;
+        let mut command = Command::new(program);
+        command.args(["serve", "--config", "gateway.toml", "--listen", "127.0.0.1:0"]).current_dir(folder.path());
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let mut child = spawn(&mut command, cores)
+            .with_context(|| format!("{} cannot be started: build it, or name it with --gateway", program.display()))?;
+        let end = Instant::now() + PATIENCE;
+        let address = loop {
+            let text = fs::read_to_string(&written).unwrap_or_default();
+            if let Some((_, rest)) = text.split_once(LISTENING)
+                && let Some((address, _)) = rest.split_once('"')
+            {
+                break address.parse().context("the gateway says nonsense about its address")?;
+            }
+            if Instant::now() > end || child.try_wait()?.is_some() {
+                let _ = child.kill();
+                let _ = child.wait();
+                bail!("the gateway did not start:\n{text}");
+            }
+            thread::sleep(Duration::from_millis(5));
+        };
+        let pid = Some(child.id());
+        Ok(Self { address, pid, mint: Some(mint), started: Some(child), folder: Some(folder) })
+    }
+
+    fn aim(running: &Running) -> Result<Self> {
+        let url = &running.url;
+        let rest = url.strip_prefix("ws://").or_else(|| url.strip_prefix("http://"));
+        let Some(rest) = rest else {
+            bail!("`{url}` is no address to load: give ws://HOST:PORT (TLS is not measured here)")
+        };
+        let host = rest.split('/').next().unwrap_or_default();
+        let mut found = host.to_socket_addrs().with_context(|| format!("`{host}` is no HOST:PORT"))?;
+        let address = found.next().with_context(|| format!("`{host}` has no address"))?;
+        if let Some(pid) = running.pid {
+            machine::check_process(pid)?;
+        }
+        let mint = Mint::of_secret(running.secret.clone(), running.kid.clone())?;
+        Ok(Self { address, pid: running.pid, mint: Some(mint), started: None, folder: None })
+    }
+
+    /// Starts the floor.
+    pub fn floor(cores: Option<Cores>) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe().context("this program does not know where it is")?);
+        command.args(["floor", "--listen", "127.0.0.1:0"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut child = spawn(&mut command, cores).context("the floor cannot be started")?;
+        let mut line = String::new();
+        if let Some(output) = child.stdout.take() {
+            BufReader::new(output).read_line(&mut line)?;
+        }
+        let address = line.trim().parse().context("the floor did not start")?;
+        Ok(Self { address, pid: Some(child.id()), mint: None, started: Some(child), folder: None })
+    }
+
+    /// Whether it is the floor.
+    pub fn is_floor(&self) -> bool {
+        self.mint.is_none()
+    }
+
+    /// The algorithms of its keys.
+    pub fn algorithms(&self) -> Vec<Algorithm> {
+        self.mint.as_ref().map(Mint::algorithms).unwrap_or_default()
+    }
+
+    /// How a user comes in as a role, by the gateway's own protocol; the floor knows another door for it.
+    pub fn door(&self, path: &str, user: &str, role: &str, on_floor: &str) -> Result<Entrance> {
+        match &self.mint {
+            Some(mint) => self.entrance(Protocol::Native, path, &mint.token(user, role)?),
+            None => self.entrance(Protocol::Bare, on_floor, ""),
+        }
+    }
+
+    /// How somebody comes in with a token of that algorithm.
+    pub fn door_by(&self, algorithm: Algorithm, path: &str, user: &str, role: &str) -> Result<Entrance> {
+        match &self.mint {
+            Some(mint) => self.entrance(Protocol::Native, path, &mint.token_by(algorithm, user, role)?),
+            None => self.entrance(Protocol::Bare, "/echo", ""),
+        }
+    }
+
+    /// How somebody comes to a door that echoes.
+    pub fn echo_door(&self, user: &str) -> Result<Entrance> {
+        let token = match &self.mint {
+            Some(mint) => mint.token(user, "dashboard")?,
+            None => String::new(),
+        };
+        self.entrance(Protocol::Bare, if token.is_empty() { "/echo" } else { "/ws/echo" }, &token)
+    }
+
+    /// A connection for HTTP requests: it asks nothing yet.
+    pub fn http_door(&self) -> Entrance {
+        Entrance { address: self.address, request: String::new(), protocol: Protocol::Http, receive_buffer: None }
+    }
+
+    /// A token for the HTTP API.
+    pub fn service_token(&self) -> Result<String> {
+        self.mint.as_ref().context("the floor has no API")?.token("loadtest-backend", "service")
+    }
+
+    fn entrance(&self, protocol: Protocol, path: &str, token: &str) -> Result<Entrance> {
+        let request = protocol.request(path, token);
+        Ok(Entrance { address: self.address, request, protocol, receive_buffer: None })
+    }
+
+    /// The processor time that it has used.
+    pub fn cpu(&self) -> Option<Duration> {
+        machine::cpu_time(self.pid?)
+    }
+
+    /// The memory that it has in use, in KiB.
+    pub fn resident_kib(&self) -> Option<u64> {
+        machine::resident_kib(self.pid?)
+    }
+
+    /// Waits until it does nothing, as far as that can be seen.
+    pub fn rest(&self) {
+        let end = Instant::now() + MOST_REST;
+        while let Some(before) = self.cpu() {
+            thread::sleep(REST);
+            let moved = self.cpu().map(|after| after.saturating_sub(before));
+            if moved.is_none_or(|moved| moved < STIR) || Instant::now() > end {
+                return;
+            }
+        }
+        // It cannot be looked at: some time has to do.
+        thread::sleep(REST * 10);
+    }
+
+    /// Whether it still runs; what it wrote, where it does not.
+    pub fn check(&mut self) -> Result<()> {
+        if let Some(child) = &mut self.started
+            && let Some(status) = child.try_wait()?
+        {
+            let log = self.folder.as_ref().map(|folder| folder.path().join("gateway.log"));
+            let text = log.and_then(|log| fs::read_to_string(log).ok()).unwrap_or_default();
+            bail!("the server ended while it was under load ({status}):\n{text}");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Subject {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.started {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn spawn(command: &mut Command, cores: Option<Cores>) -> std::io::Result<Child> {
+    match cores {
+        Some(cores) => cores.on_server(|| command.spawn()),
+        None => command.spawn(),
+    }
+}

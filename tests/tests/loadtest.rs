@@ -1,0 +1,188 @@
+//! The load test, run as its users run it, with tiny counts: every scenario is measured against the real gateway, what
+//! it reports is sound, and it says so when something is not.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    net::SocketAddr,
+    process::{Command, Output},
+};
+
+use futures_util::{SinkExt, StreamExt};
+use gateway_tests::{
+    Options, SECRET, TestGateway,
+    gateway::{loadtest, program},
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What it printed, and how it ended.
+struct Told {
+    code: Option<i32>,
+    output: String,
+    errors: String,
+}
+
+fn run(arguments: &[&str]) -> Told {
+    let Output { status, stdout, stderr } = Command::new(loadtest()).args(arguments).output().unwrap();
+    let told = Told {
+        code: status.code(),
+        output: String::from_utf8(stdout).unwrap(),
+        errors: String::from_utf8(stderr).unwrap(),
+    };
+    for text in [&told.output, &told.errors] {
+        assert!(!text.contains("eyJ") && !text.contains(SECRET), "a token or a secret was shown: {text}");
+    }
+    told
+}
+
+fn of_program(arguments: &[&str]) -> Told {
+    run(&[&["--size", "tiny", "--gateway", program().to_str().unwrap()], arguments].concat())
+}
+
+/// Runs scenarios against a server that is there already.
+fn of_url(address: SocketAddr, pid: Option<u32>, arguments: &[&str]) -> Told {
+    let folder = TempDir::new().unwrap();
+    let secret = folder.path().join("secret.txt");
+    fs::write(&secret, SECRET).unwrap();
+    let (url, pid) = (format!("ws://{address}"), pid.map(|pid| pid.to_string()));
+    let mut all = vec!["--size", "tiny", "--url", &url, "--secret-file", secret.to_str().unwrap(), "--kid", "main"];
+    all.extend(pid.iter().flat_map(|pid| ["--pid", pid]));
+    all.extend(arguments);
+    run(&all)
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+#[test]
+fn every_scenario_is_measured_and_its_figures_are_sound() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let told = of_program(&["--json", &at("all.json"), "--html", &at("all.html")]);
+    assert_eq!(told.code, Some(0), "{}{}", told.output, told.errors);
+    let report: Value = serde_json::from_str(&fs::read_to_string(at("all.json")).unwrap()).unwrap();
+    assert_eq!(report["faults"], Value::Array(Vec::new()));
+    let rows = report["rows"].as_array().unwrap();
+    let of = |scenario: &str| rows.iter().filter(|row| row["scenario"] == scenario).collect::<Vec<_>>();
+    for row in rows {
+        let (gateway, floor) = (&row["gateway"], &row["floor"]);
+        for side in [gateway, floor].into_iter().filter(|side| !side.is_null()) {
+            assert!(side["units"].as_u64().unwrap() > 0, "{row}");
+            for none in ["lost", "disordered", "failed"] {
+                assert_eq!(side[none], 0, "{row}");
+            }
+            if row["scenario"] != "idle" {
+                assert!(number(&side["cpuMicros"]) > 0.0 && number(&side["perSecond"]) > 0.0, "{row}");
+                let latency = &side["latency"];
+                let times = ["p50", "p90", "p99", "p999", "max"].map(|name| number(&latency[name]));
+                assert!(times[0] > 0.0 && times.is_sorted(), "{row}");
+            }
+        }
+        if !floor.is_null() && row["scenario"] != "idle" {
+            assert!(number(&row["ratio"]) > 0.0, "{row}");
+        }
+    }
+    // Two rounds of each: 40 handshakes for each of four algorithms, 20 deliveries a message, 200 echoes, and so on.
+    let units =
+        |scenario: &str| of(scenario).iter().map(|row| row["gateway"]["units"].as_u64().unwrap()).collect::<Vec<_>>();
+    assert_eq!(units("handshake"), [80; 4]);
+    assert_eq!(units("idle"), [50]);
+    assert_eq!(units("fanout"), [800, 800, 200]);
+    assert_eq!(units("echo"), [400]);
+    assert_eq!(units("command"), [200]);
+    assert_eq!(units("targeted"), [400, 200]);
+    assert_eq!(units("churn"), [80]);
+    assert_eq!(units("storm"), [120]);
+    assert_eq!(units("leave"), [120]);
+    assert_eq!(units("slow"), [10_000]);
+    assert!(number(&of("idle")[0]["figures"]["kibPerConnection"]) > 0.5, "fifty connections weigh something");
+    let slow = &of("slow")[0]["figures"];
+    assert_eq!(slow["cut"], slow["stalled"], "who reads nothing is let go");
+    let page = fs::read_to_string(at("all.html")).unwrap();
+    for scenario in ["handshake", "idle", "fanout", "echo", "command", "targeted", "churn", "storm", "leave", "slow"] {
+        assert!(!of(scenario).is_empty() && told.output.contains(scenario) && page.contains(scenario), "{scenario}");
+    }
+    assert!(page.contains("<svg") && !page.contains("http"), "the page is whole in itself");
+}
+
+#[test]
+fn a_figure_above_its_threshold_fails_the_run() {
+    let told = of_program(&["echo", "--max-ratio", "0.001"]);
+    assert_eq!(told.code, Some(1), "{}", told.errors);
+    assert!(told.errors.contains("the ratio to the floor is"), "{}", told.errors);
+    let told = of_program(&["echo", "--max-ratio", "1000", "--max-p99", "60000"]);
+    assert_eq!(told.code, Some(0), "{}", told.errors);
+}
+
+#[test]
+fn a_gateway_that_runs_already_is_measured_with_the_configuration_that_is_shown() {
+    let shown = run(&["--show-config"]);
+    let gateway = TestGateway::open(Options { config: shown.output, ..Options::default() });
+    let pid = Some(gateway.pid());
+    let told = of_url(gateway.address, pid, &["echo", "fanout", "command", "targeted", "handshake"]);
+    assert_eq!(told.code, Some(0), "{}{}", told.output, told.errors);
+    let told = of_url(gateway.address, None, &["echo"]);
+    assert_eq!(told.code, Some(0), "{}{}", told.output, told.errors);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_twice_or_not_at_all_fails_the_run() {
+    for (fault, named) in [(Fault::Twice, "out of order"), (Fault::Never, "lost")] {
+        let address = unreliable(fault).await;
+        let told = tokio::task::spawn_blocking(move || of_url(address, None, &["echo", "--rounds", "1", "--no-floor"]));
+        let told = told.await.unwrap();
+        assert_eq!(told.code, Some(1), "{}{}", told.output, told.errors);
+        assert!(told.errors.contains(named), "{}", told.errors);
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Fault {
+    Twice,
+    Never,
+}
+
+/// A server that echoes, but for the tenth message of each client: that comes twice, or the eleventh in its place.
+async fn unreliable(fault: Fault) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+                let mut nth = 0;
+                while let Some(Ok(message)) = socket.next().await {
+                    nth += 1;
+                    let answers = match (fault, nth) {
+                        (Fault::Twice, 10) => vec![message.clone(), message],
+                        (Fault::Never, 10) => {
+                            let text = message.to_text().unwrap().replace("0000000010", "0000000011");
+                            vec![text.into()]
+                        }
+                        _ => vec![message],
+                    };
+                    for answer in answers {
+                        if socket.send(answer).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn what_cannot_be_measured_is_told_with_a_remedy() {
+    let told = of_program(&["idle", "--connections", "900000"]);
+    assert!(told.code == Some(2) && told.errors.contains("ulimit -n"), "{}", told.errors);
+    let told = run(&["echo", "--gateway", "/nowhere/gateway"]);
+    assert!(told.code == Some(2) && told.errors.contains("cargo build --release -p gateway"), "{}", told.errors);
+    let told = run(&["echo", "--url", "ws://127.0.0.1:1"]);
+    assert!(told.code == Some(2) && told.errors.contains("--secret-file"), "{}", told.errors);
+    let told = of_url("127.0.0.1:1".parse().unwrap(), None, &["echo"]);
+    assert_eq!(told.code, Some(2), "{}", told.errors);
+}
