@@ -1,35 +1,279 @@
 //! Connections and users: who is here, and who shall go.
 
-use gateway_domain::{Code, ConnectionId, Now, Refusal, UserId};
-use serde_json::{Value, json};
+use std::time::Duration;
+
+use gateway_domain::{
+    AgentId, Code, ConnectionId, Now, Permission, PlanName, Refusal, RequestId, Role, Timestamp, UserId,
+    name::NodeName, plan::Rate,
+};
+use gateway_transport::Query;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::{
     Call, Site,
     answer::{Answer, fault, json},
-    caller::Caller,
-    page::Wanted,
+    caller::{Caller, Need},
+    operation::{Access, Content, Declared, Parameter, Place, Topic, Verb, shape},
+    page::{CURSOR, LIMIT, Wanted},
 };
 use crate::{
     audit::{Event, Subject},
     clock,
-    hub::Occupant,
+    hub::{Occupant, Transport},
+    words,
 };
+
+pub(super) const LIST: Declared = Declared {
+    id: "listConnections",
+    verb: Verb::Get,
+    path: "/api/v1/connections",
+    topic: Topic::Connections,
+    summary: "A page of the live connections",
+    more: "Filters narrow it; all that are given must fit. Connections that come and go between two pages move none of the others.",
+    access: Access::Caller(Need::Service),
+    parameters: &[OF_USER, OF_ROLE, OF_ENDPOINT, OF_NODE, LIMIT, CURSOR],
+    body: None,
+    answers: &[Content::json(shape::<Page>, r#"{"connections": [], "next": null, "total": 0}"#)],
+    also: None,
+    refusals: &[Code::InvalidRequest],
+};
+
+pub(super) const SHOW: Declared = Declared {
+    id: "getConnection",
+    verb: Verb::Get,
+    path: "/api/v1/connections/{connectionId}",
+    summary: "One connection: who, since when, from where, until when, limits, counts",
+    more: "",
+    parameters: &[CONNECTION],
+    answers: &[Content::json(shape::<Connection>, CONNECTION_EXAMPLE)],
+    refusals: &[Code::NotFound],
+    ..LIST
+};
+
+pub(super) const END: Declared = Declared {
+    id: "endConnection",
+    verb: Verb::Delete,
+    summary: "Closes a connection with 4011",
+    answers: &[Content::json(shape::<Gone>, r#"{"disconnected": 1}"#)],
+    ..SHOW
+};
+
+pub(super) const USER: Declared = Declared {
+    id: "getUser",
+    verb: Verb::Get,
+    path: "/api/v1/users/{userId}",
+    summary: "A user: its connections, violations and penalty, and whether it is banned",
+    more: "A user whom nobody has seen has no connections and no violations: there is no list of users that it could be missing from.",
+    parameters: &[USER_ID],
+    answers: &[Content::json(
+        shape::<User>,
+        r#"{"userId": "ann", "connected": false, "connections": [], "violations": 0, "penaltySeconds": null, "banned": false}"#,
+    )],
+    refusals: &[Code::InvalidRequest],
+    ..LIST
+};
+
+pub(super) const END_USER: Declared = Declared {
+    id: "disconnectUser",
+    verb: Verb::Post,
+    path: "/api/v1/users/{userId}/disconnect",
+    summary: "Closes all connections of a user with 4011",
+    more: "It may come back: a ban or a revocation keeps it out.",
+    answers: &[Content::json(shape::<Gone>, r#"{"disconnected": 2}"#)],
+    ..USER
+};
+
+pub(super) const OF_USER: Parameter = Parameter {
+    name: "user",
+    place: Place::Query,
+    about: "Only those of this user.",
+    shape: shape::<String>,
+    example: "\"ann\"",
+};
+pub(super) const OF_ROLE: Parameter =
+    Parameter { name: "role", about: "Only those whose token has this role.", example: "\"dashboard\"", ..OF_USER };
+pub(super) const OF_ENDPOINT: Parameter = Parameter {
+    name: "endpoint",
+    about: "Only those at this endpoint, by its path as the configuration has it.",
+    example: "\"/ws/dashboard\"",
+    ..OF_USER
+};
+pub(super) const OF_NODE: Parameter =
+    Parameter { name: "node", about: "Only those of this node.", example: "\"gateway-1\"", ..OF_USER };
+const CONNECTION: Parameter = Parameter {
+    name: "connectionId",
+    place: Place::Path,
+    about: "Which connection.",
+    shape: shape::<words::Connection>,
+    example: "\"3f0c2b57-9f0e-4c7e-8a51-6f1f6f5f0a6e\"",
+};
+const USER_ID: Parameter = Parameter {
+    name: "userId",
+    place: Place::Path,
+    about: "Which user, percent-encoded.",
+    shape: shape::<words::User>,
+    example: "\"ann\"",
+};
+
+const CONNECTION_EXAMPLE: &str = r#"{
+  "connectionId": "3f0c2b57-9f0e-4c7e-8a51-6f1f6f5f0a6e", "requestId": "6b3b8168-e479-47a9-97d7-3cf85d128fe4",
+  "node": "gateway-1", "userId": "ann", "agentId": null, "issuer": "https://id.example", "roles": ["dashboard"],
+  "role": "dashboard", "permissions": ["command.execute"], "plan": "professional",
+  "limits": {"connections": 25, "messages": {"rate": "1000/m", "burst": "100/s"}, "messageBytes": 1048576},
+  "usage": {"connections": 1, "violations": 0, "penaltySeconds": null},
+  "endpoint": "/ws/dashboard", "transport": "websocket", "ip": "203.0.113.7", "userAgent": "Mozilla/5.0",
+  "connectedAt": "2030-01-01T00:00:00.000Z", "authenticatedAt": "2030-01-01T00:00:00.000Z",
+  "expiresAt": "2030-01-01T00:15:00.000Z", "keptPastExpiry": false, "lastActivityAt": "2030-01-01T00:00:25.000Z",
+  "messagesIn": 3, "messagesOut": 12, "bytesIn": 210, "bytesOut": 4096
+}"#;
+
+/// A page of connections.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ConnectionPage")]
+struct Page {
+    connections: Vec<Connection>,
+    /// The `cursor` of the next page; null on the last.
+    #[schemars(with = "Option<words::Connection>")]
+    next: Option<ConnectionId>,
+    /// How many connections there are, whether they fit the filters or not.
+    total: usize,
+}
+
+/// One live connection.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Connection {
+    #[schemars(with = "words::Connection")]
+    connection_id: ConnectionId,
+    /// The handshake that made it.
+    #[schemars(with = "words::Request")]
+    request_id: RequestId,
+    /// Which gateway holds it.
+    #[schemars(with = "words::Node")]
+    node: NodeName,
+    #[schemars(with = "words::User")]
+    user_id: UserId,
+    /// The agent that it is, where its token names one.
+    #[schemars(with = "Option<words::Agent>")]
+    agent_id: Option<AgentId>,
+    /// Who issued its token, where it says so.
+    issuer: Option<String>,
+    #[schemars(with = "Vec<words::Role>")]
+    roles: Vec<Role>,
+    /// The role that it was admitted as.
+    #[schemars(with = "Option<words::Role>")]
+    role: Option<Role>,
+    #[schemars(with = "Vec<words::Permission>")]
+    permissions: Vec<Permission>,
+    #[schemars(with = "words::Plan")]
+    plan: PlanName,
+    limits: Limits,
+    usage: Usage,
+    /// The path of the endpoint, as the configuration has it.
+    endpoint: String,
+    transport: Transport,
+    /// Where from.
+    ip: String,
+    /// What the client calls itself.
+    user_agent: Option<String>,
+    #[schemars(with = "words::Time")]
+    connected_at: Timestamp,
+    /// When its token was verified: at the handshake, or at a refresh.
+    #[schemars(with = "words::Time")]
+    authenticated_at: Timestamp,
+    /// When its token ends.
+    #[schemars(with = "words::Time")]
+    expires_at: Timestamp,
+    /// Whether it stays when its token ends.
+    kept_past_expiry: bool,
+    /// When anything at all was last heard of it.
+    #[schemars(with = "words::Time")]
+    last_activity_at: Timestamp,
+    messages_in: u64,
+    messages_out: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+}
+
+/// What holds for a user; null is off.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "ConnectionLimits")]
+struct Limits {
+    /// How many connections at once.
+    connections: Option<u32>,
+    messages: Messages,
+    /// How many bytes a message may have.
+    message_bytes: usize,
+}
+
+/// Two quotas of messages; both must admit.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MessageQuotas")]
+struct Messages {
+    /// In the long run.
+    #[schemars(with = "Option<words::Rate>")]
+    rate: Option<Rate>,
+    /// In a burst.
+    #[schemars(with = "Option<words::Rate>")]
+    burst: Option<Rate>,
+}
+
+/// What of it is used.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "ConnectionUsage")]
+struct Usage {
+    /// The user's connections.
+    connections: usize,
+    /// How many violations of the quotas are remembered.
+    violations: u32,
+    /// How long its messages are still refused for them.
+    penalty_seconds: Option<u64>,
+}
+
+/// A user as it stands.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct User {
+    #[schemars(with = "words::User")]
+    user_id: UserId,
+    /// Whether it has a connection.
+    connected: bool,
+    connections: Vec<Connection>,
+    /// How many violations of the quotas are remembered.
+    violations: u32,
+    /// How long its messages are still refused for them.
+    penalty_seconds: Option<u64>,
+    /// Whether a ban on the user holds.
+    banned: bool,
+}
+
+/// How many were told to go.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Disconnected")]
+struct Gone {
+    disconnected: usize,
+}
 
 /// A page of the live connections.
 pub(super) fn list(site: &Site, call: &Call) -> Answer {
     let query = call.query()?;
     let (user, role, endpoint) = (query.get("user")?, query.get("role")?, query.get("endpoint")?);
+    let is_meant = site.is_meant(&query)?;
     let page = Wanted::<ConnectionId>::read(&query)?;
     let wanted = |here: &Occupant| {
-        user.is_none_or(|user| here.user().as_str() == user)
+        is_meant
+            && user.is_none_or(|user| here.user().as_str() == user)
             && endpoint.is_none_or(|path| &*here.endpoint.path == path)
             && role.is_none_or(|role| here.stands(|standing| standing.principal.is(role)))
     };
     let now = clock::now();
     let here = site.house.hub.page(page.after, page.most, wanted);
     let next = page.next(&here, |(id, _)| *id);
-    let connections: Vec<Value> = here.iter().map(|(_, here)| described(site, here, now)).collect();
-    json(&json!({ "connections": connections, "next": next, "total": site.house.hub.counts().connections }))
+    let connections = here.iter().map(|(_, here)| described(site, here, now)).collect();
+    json(&Page { connections, next, total: site.house.hub.counts().connections })
 }
 
 /// One connection.
@@ -44,7 +288,7 @@ pub(super) fn end(site: &Site, call: &Call, caller: &Caller, id: &str) -> Answer
     here.end(kicked(caller));
     let subject = Subject { user: Some(here.user()), connection: Some(here.id), ..call.subject() };
     site.house.audit.event(Event::Kicked, &subject, format!("by {}", caller.user), clock::now());
-    json(&json!({ "disconnected": 1 }))
+    json(&Gone { disconnected: 1 })
 }
 
 /// A user, its limits and its connections.
@@ -53,15 +297,14 @@ pub(super) fn user(site: &Site, user: &str) -> Answer {
     let now = clock::now();
     let here = site.house.hub.of_user(&user);
     let (violations, penalty) = site.house.accounts.peek(&user).map_or((0, None), |account| account.standing(now));
-    let connections: Vec<Value> = here.iter().map(|here| described(site, here, now)).collect();
-    json(&json!({
-        "userId": user,
-        "connected": !connections.is_empty(),
-        "connections": connections,
-        "violations": violations,
-        "penaltySeconds": penalty.map(|left| left.as_secs_f64().ceil()),
-        "banned": crate::ledger::banned_user(&site.house.ledger, &user, now).is_some(),
-    }))
+    json(&User {
+        connected: !here.is_empty(),
+        connections: here.iter().map(|here| described(site, here, now)).collect(),
+        violations,
+        penalty_seconds: penalty.map(in_seconds),
+        banned: crate::ledger::banned_user(&site.house.ledger, &user, now).is_some(),
+        user_id: user,
+    })
 }
 
 /// Ends all connections of a user.
@@ -72,49 +315,63 @@ pub(super) fn end_user(site: &Site, call: &Call, caller: &Caller, user: &str) ->
     let subject = Subject { user: Some(&user), ..call.subject() };
     let reason = format!("{} connections, by {}", here.len(), caller.user);
     site.house.audit.event(Event::Kicked, &subject, reason, clock::now());
-    json(&json!({ "disconnected": here.len() }))
+    json(&Gone { disconnected: here.len() })
 }
 
 /// All that is known of a connection.
-fn described(site: &Site, here: &Occupant, now: Now) -> Value {
+fn described(site: &Site, here: &Occupant, now: Now) -> Connection {
     let standing = here.standing();
     let principal = &standing.principal;
     let [messages_in, messages_out, bytes_in, bytes_out] = here.traffic.counts();
     let (violations, penalty) = standing.account.standing(now);
-    json!({
-        "connectionId": here.id,
-        "requestId": here.request_id,
-        "userId": principal.user,
-        "agentId": principal.agent,
-        "issuer": principal.issuer,
-        "roles": principal.roles,
-        "role": standing.role,
-        "permissions": principal.permissions,
-        "plan": standing.plan.name,
-        "limits": {
-            "connections": standing.plan.connections,
-            "messages": standing.plan.messages,
-            "messageBytes": here.endpoint.max_message,
+    let quotas = standing.plan.messages;
+    Connection {
+        connection_id: here.id,
+        request_id: here.request_id,
+        node: site.house.node.clone(),
+        user_id: principal.user.clone(),
+        agent_id: principal.agent.clone(),
+        issuer: principal.issuer.as_deref().map(str::to_owned),
+        roles: principal.roles.clone(),
+        role: standing.role.clone(),
+        permissions: principal.permissions.clone(),
+        plan: standing.plan.name.clone(),
+        limits: Limits {
+            connections: standing.plan.connections,
+            messages: Messages { rate: quotas.rate, burst: quotas.burst },
+            message_bytes: here.endpoint.max_message,
         },
-        "usage": {
-            "connections": site.house.hub.of_user(here.user()).len(),
-            "violations": violations,
-            "penaltySeconds": penalty.map(|left| left.as_secs_f64().ceil()),
+        usage: Usage {
+            connections: site.house.hub.of_user(here.user()).len(),
+            violations,
+            penalty_seconds: penalty.map(in_seconds),
         },
-        "endpoint": here.endpoint.path,
-        "transport": here.transport,
-        "ip": here.address.to_string(),
-        "userAgent": here.user_agent,
-        "connectedAt": here.connected_at,
-        "authenticatedAt": standing.authenticated_at,
-        "expiresAt": principal.expires_at,
-        "keptPastExpiry": here.endpoint.session.on_expiry == gateway_domain::session::OnExpiry::Keep,
-        "lastActivityAt": here.traffic.last_heard(now),
-        "messagesIn": messages_in,
-        "messagesOut": messages_out,
-        "bytesIn": bytes_in,
-        "bytesOut": bytes_out,
-    })
+        endpoint: here.endpoint.path.to_string(),
+        transport: here.transport,
+        ip: here.address.to_string(),
+        user_agent: here.user_agent.as_deref().map(str::to_owned),
+        connected_at: here.connected_at,
+        authenticated_at: standing.authenticated_at,
+        expires_at: principal.expires_at,
+        kept_past_expiry: here.endpoint.session.on_expiry == gateway_domain::session::OnExpiry::Keep,
+        last_activity_at: here.traffic.last_heard(now),
+        messages_in,
+        messages_out,
+        bytes_in,
+        bytes_out,
+    }
+}
+
+impl Site {
+    /// Whether the `node` of a list is this one, or none.
+    pub(super) fn is_meant(&self, query: &Query) -> Result<bool, Refusal> {
+        Ok(query.get("node")?.is_none_or(|node| node == self.house.node.as_str()))
+    }
+}
+
+/// Whole seconds, rounded up.
+fn in_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
 fn named(segment: &str) -> Result<UserId, super::answer::Faulty> {
