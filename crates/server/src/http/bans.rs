@@ -66,9 +66,9 @@ pub(super) const LIFT: Declared = Declared {
     verb: Verb::Delete,
     summary: "Lifts a ban",
     more: "By the address or the user that it was laid on, in the body. One that the configuration lays is lifted there: \
-           CONFLICT. With `dryRun` nothing happens, and `matches` says whether there is such a ban.",
+           CONFLICT. What laid it may be sent as it was. With `dryRun` nothing happens, and `matches` says whether there is such a ban.",
     body: Some(Body {
-        shape: shape::<Lift>,
+        shape: shape::<Order>,
         required: true,
         most_bytes: MAX_BODY,
         examples: &[("user", r#"{"user": "mallory"}"#)],
@@ -101,20 +101,6 @@ struct Order {
     /// Though it meets a trusted proxy or this machine.
     #[serde(default)]
     force: bool,
-}
-
-/// The ban on an address or a user, one of them.
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(rename = "BanLift", extend("oneOf" = either(&["address"], &["user"])))]
-struct Lift {
-    #[schemars(with = "Option<words::Network>")]
-    address: Option<Network>,
-    #[schemars(with = "Option<words::User>")]
-    user: Option<UserId>,
-    /// Only look whether there is such a ban.
-    #[serde(default)]
-    dry_run: bool,
 }
 
 /// All bans.
@@ -169,10 +155,7 @@ pub(super) fn list(site: &Site) -> Answer {
 pub(super) async fn lay(site: &Site, call: &Call, caller: &Caller, body: impl BodyStream) -> Answer {
     let order: Order = read(&call.headers, body, site.max_body, None).await?;
     let now = clock::now();
-    let subject = one_of(order.address, order.user)?;
-    if order.reason.as_ref().is_some_and(|reason| reason.len() > MOST_REASON) {
-        return Err(fault("reason", format!("at most {MOST_REASON} bytes")));
-    }
+    let subject = order.subject()?;
     if order.until.is_some_and(|until| until <= now.wall) {
         return Err(fault("until", "lies in the past"));
     }
@@ -202,10 +185,10 @@ pub(super) async fn lay(site: &Site, call: &Call, caller: &Caller, body: impl Bo
 
 /// Lifts a ban.
 pub(super) async fn lift(site: &Site, call: &Call, caller: &Caller, body: impl BodyStream) -> Answer {
-    let Lift { address, user, dry_run } = read(&call.headers, body, site.max_body, None).await?;
-    let subject = one_of(address, user)?;
+    let order: Order = read(&call.headers, body, site.max_body, None).await?;
+    let subject = order.subject()?;
     let now = clock::now();
-    if dry_run {
+    if order.dry_run {
         let matches = usize::from(site.house.ledger.bans(now).iter().any(|ban| ban.subject == subject));
         return json(&Laid { matches, dry_run: true, ..Laid::default() });
     }
@@ -233,11 +216,16 @@ impl From<Ban> for Told {
     }
 }
 
-fn one_of(address: Option<Network>, user: Option<UserId>) -> Result<Banned, Faulty> {
-    match (address, user) {
-        (Some(network), None) => Ok(Banned::Network(network)),
-        (None, Some(user)) => Ok(Banned::User(user)),
-        _ => Err(fault("address", "a ban has an `address` or a `user`, one of them")),
+impl Order {
+    fn subject(&self) -> Result<Banned, Faulty> {
+        if self.reason.as_ref().is_some_and(|reason| reason.len() > MOST_REASON) {
+            return Err(fault("reason", format!("at most {MOST_REASON} bytes")));
+        }
+        match (&self.address, &self.user) {
+            (Some(network), None) => Ok(Banned::Network(*network)),
+            (None, Some(user)) => Ok(Banned::User(user.clone())),
+            _ => Err(fault("address", "a ban has an `address` or a `user`, one of them")),
+        }
     }
 }
 
