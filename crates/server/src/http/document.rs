@@ -12,7 +12,7 @@ use super::{
     answer::{Answer, json},
     api,
     caller::Need,
-    operation::{Access, Content, Declared, Parameter, Place, Topic, Verb, shape},
+    operation::{Access, Content, Declared, Parameter, Place, Topic, shape},
 };
 use refused::Refused;
 
@@ -214,61 +214,11 @@ fn without_widths(schema: &mut Schema) {
     transform_subschemas(&mut without_widths, schema);
 }
 
-impl Verb {
-    const fn key(self) -> &'static str {
-        match self {
-            Self::Get => "get",
-            Self::Post => "post",
-            Self::Put => "put",
-            Self::Delete => "delete",
-        }
-    }
-}
-
 impl Need {
     const fn role(self) -> &'static str {
         match self {
             Self::Service => "service",
             Self::Admin => "admin",
-        }
-    }
-}
-
-impl Topic {
-    const ALL: [Self; 8] = [
-        Self::Events,
-        Self::Agents,
-        Self::Connections,
-        Self::Rooms,
-        Self::Bans,
-        Self::Audit,
-        Self::Tokens,
-        Self::Gateway,
-    ];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Events => "Events",
-            Self::Agents => "Agents",
-            Self::Connections => "Connections",
-            Self::Rooms => "Rooms",
-            Self::Bans => "Bans",
-            Self::Audit => "Audit",
-            Self::Tokens => "Tokens",
-            Self::Gateway => "Gateway",
-        }
-    }
-
-    const fn about(self) -> &'static str {
-        match self {
-            Self::Events => "Telling users, agents and rooms what happened.",
-            Self::Agents => "Who is online, and asking them.",
-            Self::Connections => "Live connections and their users.",
-            Self::Rooms => "Rooms, what they remember, and who is in them.",
-            Self::Bans => "Keeping users, addresses and tokens out.",
-            Self::Audit => "Refusals and security events.",
-            Self::Tokens => "Tokens for API keys, and new ones for spent ones.",
-            Self::Gateway => "The gateway itself.",
         }
     }
 }

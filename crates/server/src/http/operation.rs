@@ -139,10 +139,59 @@ impl Verb {
         }
     }
 
+    /// Its name in the document.
+    pub(super) const fn key(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Post => "post",
+            Self::Put => "put",
+            Self::Delete => "delete",
+        }
+    }
+
     /// Whether a request of that method means it. Who asks for the head of something is answered as if it asked for all,
     /// and the body is not sent.
     pub(super) fn is(self, method: &http::Method) -> bool {
         method.as_str() == self.name() || self == Self::Get && method == http::Method::HEAD
+    }
+}
+
+impl Topic {
+    pub(super) const ALL: [Self; 8] = [
+        Self::Events,
+        Self::Agents,
+        Self::Connections,
+        Self::Rooms,
+        Self::Bans,
+        Self::Audit,
+        Self::Tokens,
+        Self::Gateway,
+    ];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Events => "Events",
+            Self::Agents => "Agents",
+            Self::Connections => "Connections",
+            Self::Rooms => "Rooms",
+            Self::Bans => "Bans",
+            Self::Audit => "Audit",
+            Self::Tokens => "Tokens",
+            Self::Gateway => "Gateway",
+        }
+    }
+
+    pub(super) const fn about(self) -> &'static str {
+        match self {
+            Self::Events => "Telling users, agents and rooms what happened.",
+            Self::Agents => "Who is online, and asking them.",
+            Self::Connections => "Live connections and their users.",
+            Self::Rooms => "Rooms, what they remember, and who is in them.",
+            Self::Bans => "Keeping users, addresses and tokens out.",
+            Self::Audit => "Refusals and security events.",
+            Self::Tokens => "Tokens for API keys, and new ones for spent ones.",
+            Self::Gateway => "The gateway itself.",
+        }
     }
 }
 
