@@ -91,7 +91,7 @@ const MOST_FAULTS: usize = 100;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "EventDraft")]
 struct Written {
-    /// To whom: `user:ID`, `agent:ID`, `connection:ID`, `room:NAME`, `role:NAME` or `endpoint:PATH`.
+    /// To whom: `user:ID`, `agent:ID`, `connection:ID`, `room:NAME`, `role:NAME`, `endpoint:PATH` or `webhook:NAME`.
     #[schemars(length(min = 1, max = MOST_TARGETS), inner(regex(pattern = TARGET)))]
     to: Vec<String>,
     /// What it is: a word of the backend's own, 1 to 128 bytes.
