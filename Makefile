@@ -12,7 +12,7 @@ FUZZ_CASES ?= 20000
 # What `make run` passes on, for instance: make run ARGS="serve --config gateway.toml"
 ARGS ?=
 
-.PHONY: help run test alone check coverage bench soak fuzz doc fmt node browser
+.PHONY: help run test alone check coverage bench soak fuzz doc fmt node browser python
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ help: ## this list
 run: ## the gateway from these sources; without a configuration in dev mode on loopback (ARGS="..." is passed on)
 	$(CARGO) run --locked -p gateway -- $(ARGS)
 
-test: node browser ## every test of the workspace, then each library by itself
+test: node browser python ## every test of the workspace, then each library by itself
 	$(CARGO) test --workspace --locked --no-fail-fast
 	$(MAKE) --no-print-directory alone
 
@@ -47,7 +47,7 @@ bench: ## the pure parts by cargo bench (benches/ folders), then the load test i
 	$(CARGO) build --release --locked -p gateway
 	$(CARGO) run --release --locked -p loadtest -- --size short
 
-soak: node browser ## the long tests that `make test` leaves out (those marked #[ignore]), one after the other
+soak: node browser python ## the long tests that `make test` leaves out (those marked #[ignore]), one after the other
 	$(CARGO) test --workspace --locked -- --ignored --test-threads=1
 
 fuzz: ## the property tests of the libraries with many random cases (FUZZ_CASES=20000): bounded, no coverage feedback
@@ -70,7 +70,21 @@ tests/node/node_modules/.package-lock.json: tests/node/package.json tests/node/p
 			echo "npm is missing: installing nodejs and npm"; \
 			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm; \
 		else echo "npm is missing: install Node.js 18 or later, the tests speak through its clients" >&2; exit 1; fi; fi
-	npm ci --prefix tests/node --no-audit --no-fund
+	npm ci --prefix tests/node --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+# What holds the HTTP API against its document. Every package is named there with its hash.
+python: tests/python/.venv/installed
+
+tests/python/.venv/installed: tests/python/requirements.txt
+	@if ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+			echo "python3 is missing, or its venv: installing python3 and python3-venv"; \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3 python3-venv; \
+		else echo "python3 is missing, or its venv: install Python 3.10 or later with venv" >&2; exit 1; fi; fi
+	rm -rf tests/python/.venv
+	python3 -m venv tests/python/.venv
+	tests/python/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/python/requirements.txt
 	@touch $@
 
 # The browser that pages are tried in.

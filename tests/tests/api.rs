@@ -118,6 +118,37 @@ async fn bad_calls_are_answered_with_the_table() {
     assert_eq!(call(&gateway, "GET", "/readyz", &[], None).await.body["status"], "ok");
 }
 
+#[tokio::test]
+async fn the_head_of_what_is_got_is_its_answer_without_the_body() {
+    let gateway = TestGateway::with(FREE);
+    let admin = format!("authorization: Bearer {}\r\n", token("root", "admin"));
+    for path in ["/healthz", "/readyz", "/openapi.json", "/api/v1/rooms", "/api/v1/bans", "/api/v1/rooms/nowhere"] {
+        let got = ask(gateway.address, &format!("GET {path} HTTP/1.1"), &admin).await;
+        let head = ask(gateway.address, &format!("HEAD {path} HTTP/1.1"), &admin).await;
+        assert_eq!((head.status, head.body.len()), (got.status, 0), "{path}");
+        assert_eq!(head.header("content-length"), got.header("content-length"), "{path}");
+    }
+    let bearer = format!("Bearer {}", token("root", "admin"));
+    let refused = call(&gateway, "HEAD", "/api/v1/events", &[("authorization", &bearer)], None).await;
+    assert_eq!((refused.status, refused.header("allow")), (405, "POST"));
+    let refused = call(&gateway, "PATCH", "/api/v1/bans", &[("authorization", &bearer)], None).await;
+    assert_eq!(refused.header("allow"), "GET, HEAD, PUT, DELETE");
+    assert_eq!(call(&gateway, "HEAD", "/api/v1/rooms", &[], None).await.status, 401);
+}
+
+#[tokio::test]
+async fn credentials_that_could_be_read_in_two_ways_are_refused() {
+    let gateway = TestGateway::with(FREE);
+    let bearer = format!("Bearer {}", token("root", "admin"));
+    let with = async |headers: &[(&str, &str)]| call(&gateway, "GET", "/api/v1/rooms", headers, None).await;
+    assert_eq!(with(&[("x-api-key", "a"), ("x-api-key", "b")]).await.told(), (400, "INVALID_REQUEST"));
+    let twice = with(&[("authorization", &bearer), ("authorization", &bearer)]).await;
+    assert_eq!(twice.told(), (401, "TOKEN_INVALID"));
+    // Where both come, the key is judged; an empty one is none.
+    assert_eq!(with(&[("authorization", &bearer), ("x-api-key", "wrong")]).await.told(), (401, "TOKEN_INVALID"));
+    assert_eq!(with(&[("authorization", &bearer), ("x-api-key", "")]).await.status, 200);
+}
+
 async fn list(gateway: &TestGateway, query: &str) -> Value {
     let (status, page) = gateway.api("GET", &format!("/api/v1/connections{query}"), None).await;
     assert_eq!(status, 200, "{page}");

@@ -39,7 +39,7 @@ async fn a_listed_page_is_given_leave() {
             let methods = answer.header("access-control-allow-methods");
             assert!(["GET", "POST", "PUT", "DELETE"].iter().all(|method| methods.contains(method)), "{methods}");
             let headers = answer.header("access-control-allow-headers").to_lowercase();
-            let needed = ["authorization", "content-type", "x-api-key"];
+            let needed = ["authorization", "content-type", "idempotency-key", "x-api-key"];
             assert!(needed.iter().all(|name| headers.contains(name)), "{headers}");
             assert!(answer.header("vary").to_lowercase().contains("origin"));
             assert!(answer.headers.get("access-control-allow-credentials").is_none(), "no cookies go along");

@@ -9,6 +9,9 @@
     reason = "a page that cannot be played says so by panicking"
 )]
 
+#[path = "docs/backend.rs"]
+#[allow(unreachable_pub, reason = "a page shows it as a module of somebody else's program")]
+mod backend;
 #[path = "docs/clients.rs"]
 mod clients;
 #[path = "docs/hooks.rs"]
@@ -66,6 +69,7 @@ pages! {
     the_configuration_page_does_what_it_says "docs/configuration.md",
     the_delivery_page_does_what_it_says "docs/delivery.md",
     the_dependencies_page_does_what_it_says "docs/dependencies.md",
+    the_http_api_page_does_what_it_says "docs/http-api.md",
     the_operations_page_does_what_it_says "docs/operations.md",
     the_out_of_scope_page_does_what_it_says "docs/out-of-scope.md",
     the_performance_page_does_what_it_says "docs/performance.md",

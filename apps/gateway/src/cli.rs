@@ -58,6 +58,8 @@ enum Command {
     Keys(keys::Keys),
     #[command(flatten)]
     Operate(operate::Operate),
+    /// Print the OpenAPI document of the HTTP API of this version.
+    Openapi,
     /// Connect to an endpoint: print what comes, send what is typed. The token is read from GATEWAY_TOKEN.
     Connect(connect::Connect),
 }
@@ -108,7 +110,13 @@ impl Cli {
             Some(Command::Explain(command)) => command.run(environment),
             Some(Command::Keys(command)) => command.run(),
             Some(Command::Operate(command)) => command.run(environment),
+            Some(Command::Openapi) => Ok(page::print(&openapi()?)?),
             Some(Command::Connect(command)) => command.run(environment),
         }
     }
+}
+
+/// The document as it is committed, and as anybody reads it who has no gateway at hand.
+fn openapi() -> Result<String, serde_json::Error> {
+    Ok(serde_json::to_string_pretty(&gateway_server::http::document())? + "\n")
 }

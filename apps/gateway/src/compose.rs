@@ -15,6 +15,7 @@ use gateway_auth::{
 use gateway_domain::{
     PlanName,
     ban::{Ban, Subject},
+    name::NodeName,
     network::Network,
     session::{OnExpiry, SessionRules},
     vocabulary::Vocabulary,
@@ -25,11 +26,11 @@ use gateway_server::{
     clock,
     endpoint::{Endpoint, Endpoints, Handler, MessagesScope, RejectWith},
     gate::Gate,
-    http::Site,
+    http::{MAX_BODY, Site},
     hub::{Hub, HubRules, OutboxBounds, WhenFull},
     issuing::Issuing,
     ledger::Ledger,
-    limits::{Accounts, AutoBan, HandshakeLimits, HandshakeRate},
+    limits::{Accounts, AutoBan, CallLimits, HandshakeLimits, HandshakeRate},
     metrics::Metrics,
     plans::Plans,
     publish::Publisher,
@@ -47,9 +48,6 @@ use crate::config::{
 pub use keys::{keyring, keys, sets, signing_key};
 pub use material::usable;
 
-/// A body of the HTTP API has at most this many bytes.
-const MAX_BODY: usize = 256 << 10;
-
 /// The rooms, without a listener. `open_files` is how many files the process may open.
 pub fn house(
     loaded: &Loaded,
@@ -60,9 +58,9 @@ pub fn house(
     carry: &Carry,
 ) -> Result<House> {
     let Config {
-        server: _,
+        server,
         admin: _,
-        http: _,
+        http,
         state,
         audit,
         auth,
@@ -138,7 +136,11 @@ pub fn house(
         plans: plans(&loaded.config)?,
         hub: Arc::clone(&hub),
     };
+    let calls = api_keys.iter().filter_map(|key| Some((key.id.as_str().into(), key.rate?.get().map(handshake_rate))));
+    let calls = CallLimits::new(http.rate.get().map(handshake_rate), calls);
     Ok(House {
+        node: server.node.clone().unwrap_or_else(machine),
+        calls,
         endpoints: doors(endpoints)?,
         gate,
         publisher: Publisher::new(Arc::clone(&hub), loaded.schemas()?),
@@ -201,6 +203,13 @@ pub fn gateway(loaded: &Loaded, secrets: &Secrets, house: House) -> Result<Gatew
         openings.push(open(address, site(&of_operators, false, true))?);
     }
     Ok(Gateway { house: Arc::clone(&house), openings, tasks, counters, drain: server.drain_timeout.get() })
+}
+
+/// What this machine calls itself, where that can be a name of a node.
+fn machine() -> NodeName {
+    let own = rustix::system::uname();
+    let own = own.nodename().to_str().ok().and_then(|name| NodeName::parse(name).ok());
+    own.unwrap_or_else(NodeName::unnamed)
 }
 
 /// How many files this process may open.

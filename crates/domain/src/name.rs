@@ -96,8 +96,17 @@ text_names! {
     Permission, 128;
     /// Which limits hold for a user.
     PlanName, 64;
+    /// One gateway among several: where a connection is.
+    NodeName, 64;
     /// Where those meet who want to hear the same: `agent:press-7`, `user:ann`, a word of the operator's own.
     Room, 640;
+}
+
+impl NodeName {
+    /// The name of a gateway to which nobody gave one.
+    pub fn unnamed() -> Self {
+        Self(Arc::from("gateway"))
+    }
 }
 
 macro_rules! id_names {

@@ -19,6 +19,20 @@ pub enum Advice {
     Stop,
 }
 
+impl Advice {
+    /// Every advice.
+    pub const ALL: &[Self] = &[Self::Refresh, Self::Wait, Self::Stop];
+
+    /// The name on every wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Refresh => "refresh",
+            Self::Wait => "wait",
+            Self::Stop => "stop",
+        }
+    }
+}
+
 macro_rules! codes {
     ($($code:ident $name:literal $http:tt $close:tt $then:tt $doc:literal;)*) => {
         /// The stable name of a refusal, of a close, or of an error in a live connection.
@@ -339,6 +353,9 @@ mod tests {
     fn details_are_named_as_they_are_serialised() {
         for detail in Detail::ALL {
             assert_eq!(serde_json::to_string(detail).unwrap(), format!("\"{}\"", detail.name()));
+        }
+        for advice in Advice::ALL {
+            assert_eq!(serde_json::to_string(advice).unwrap(), format!("\"{}\"", advice.name()));
         }
     }
 

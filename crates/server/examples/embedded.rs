@@ -22,7 +22,7 @@ use gateway_server::{
     http::Site,
     hub::{Hub, HubRules},
     ledger::Ledger,
-    limits::{Accounts, HandshakeLimits},
+    limits::{Accounts, CallLimits, HandshakeLimits},
     metrics::Metrics,
     plans::Plans,
     publish::{Publisher, Schemas},
@@ -96,6 +96,8 @@ fn house(signing: &SigningKey) -> Result<House, Box<dyn Error>> {
     let endpoints: Endpoints = [endpoint()?].into_iter().collect();
     let api_keys = ApiKeys::default();
     Ok(House {
+        node: "node".parse()?,
+        calls: CallLimits::default(),
         endpoints,
         gate,
         publisher: Publisher::new(Arc::clone(&hub), Schemas::default()),

@@ -28,7 +28,7 @@ use gateway_server::{
     http::Site,
     hub::{Hub, HubRules},
     ledger::Ledger,
-    limits::{Accounts, HandshakeLimits},
+    limits::{Accounts, CallLimits, HandshakeLimits},
     metrics::Metrics,
     plans::Plans,
     publish::{Publisher, Schemas},
@@ -152,6 +152,8 @@ fn house(signing: &SigningKey) -> Result<House, Box<dyn Error>> {
         hub: Arc::clone(&hub),
     };
     Ok(House {
+        node: "node".parse()?,
+        calls: CallLimits::default(),
         endpoints: [endpoint()].into_iter().collect(),
         gate,
         publisher: Publisher::new(Arc::clone(&hub), Schemas::default()),

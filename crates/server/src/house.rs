@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use gateway_auth::ApiKeys;
-use gateway_domain::route::Routes;
+use gateway_domain::{name::NodeName, route::Routes};
 
 use crate::{
     audit::Audit, endpoint::Endpoints, gate::Gate, hub::Hub, issuing::Issuing, ledger::Ledger, limits::Accounts,
-    limits::HandshakeLimits, metrics::Metrics, publish::Publisher,
+    limits::CallLimits, limits::HandshakeLimits, metrics::Metrics, publish::Publisher,
 };
 
 /// The rooms of a running gateway.
 #[derive(Debug)]
 pub struct House {
+    /// What this gateway is called among several.
+    pub node: NodeName,
     /// The doors.
     pub endpoints: Endpoints,
     /// The checks behind each of them.
@@ -27,6 +29,8 @@ pub struct House {
     pub ledger: Arc<Ledger>,
     /// How often one may knock.
     pub handshakes: Arc<HandshakeLimits>,
+    /// How often a backend may call.
+    pub calls: CallLimits,
     /// How much one may say.
     pub accounts: Arc<Accounts>,
     /// What happened.
@@ -51,6 +55,7 @@ impl House {
         if nth.is_multiple_of(5) {
             self.handshakes.sweep(now);
             self.accounts.sweep(now);
+            self.calls.sweep();
         }
         if nth.is_multiple_of(60) {
             self.publisher.sweep(now);

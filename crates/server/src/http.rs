@@ -8,9 +8,11 @@ mod bans;
 mod caller;
 mod connections;
 mod cors;
+mod document;
 mod door;
 mod events;
 mod health;
+mod operation;
 mod page;
 mod requests;
 mod revocations;
@@ -19,6 +21,7 @@ mod tokens;
 
 use std::{convert::Infallible, sync::Arc};
 
+pub use document::document;
 use gateway_domain::{Code, Refusal, RequestId};
 use gateway_transport::{
     AddressLaw, ClientAddress, ConnectionInfo, Counters, OriginLaw, Query, has_forwarding_headers,
@@ -31,6 +34,9 @@ use warp::{Filter, filters::BoxedFilter, reply::Response};
 
 use crate::{audit::Subject, clock, house::House, refusal};
 use answer::Answer;
+
+/// A body has at most this many bytes, where its call says nothing else.
+pub const MAX_BODY: usize = 256 << 10;
 
 /// What a listener serves.
 #[derive(Debug)]
@@ -149,8 +155,8 @@ impl Site {
         self.house.metrics.refused(refused.code);
         let request_id = self.house.audit.refused(refused, &call.subject(), clock::now());
         let mut response = refusal::response_with(refused, request_id, &faulty.details).map(Into::into);
-        if let Some(allow) = faulty.allow {
-            response.headers_mut().insert(http::header::ALLOW, http::HeaderValue::from_static(allow));
+        if let Some(allow) = faulty.allow.as_deref().and_then(|allow| http::HeaderValue::from_str(allow).ok()) {
+            response.headers_mut().insert(http::header::ALLOW, allow);
         }
         response
     }

@@ -6,9 +6,13 @@ use std::{sync::Arc, time::Duration};
 use gateway_auth::{Grant, Issuer};
 use gateway_domain::{Code, Now, PlanName, Refusal, Token, UserId};
 use parking_lot::RwLock;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::ledger::{Ledger, banned_user};
+use crate::{
+    ledger::{Ledger, banned_user},
+    words,
+};
 
 /// Who signs, and where refresh tokens are kept.
 #[derive(Debug)]
@@ -20,21 +24,25 @@ pub struct Issuing {
 }
 
 /// An access token and the refresh token behind it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Issued {
     /// The token that opens doors.
     #[serde(serialize_with = "exposed")]
+    #[schemars(with = "String")]
     pub access_token: Token,
     /// The token that opens none, and gets the next pair.
     #[serde(serialize_with = "exposed")]
+    #[schemars(with = "String")]
     pub refresh_token: Token,
     /// How the access token is sent.
     pub token_type: &'static str,
     /// How many seconds it lasts.
     pub expires_in: u64,
     /// Whose it is.
+    #[schemars(with = "words::User")]
     pub user_id: UserId,
     /// With which limits.
+    #[schemars(with = "Option<words::Plan>")]
     pub plan: Option<PlanName>,
 }
 

@@ -5,8 +5,9 @@
 //! and [`hub`] (a seat). What is refused becomes an answer in [`refusal`] and a line in [`audit`]. Who is let in is
 //! served by [`connection`]: one task, one select; what it says goes by the routes of the [`house`], or to a [`handler`] of
 //! the embedding service, to those whom the hub finds; when it ends, dropping the seat undoes everything. [`issuing`]
-//! gives tokens, where this gateway issues any, and [`publish`] tells and asks for backends, which [`webhook`] tells what happens. [`clock`] is the only
-//! clock, [`house`] is what the rooms share, and [`gateway`] opens the listeners and closes the house.
+//! gives tokens, where this gateway issues any, and [`publish`] tells and asks for backends, which [`webhook`] tells what
+//! happens. [`clock`] is the only clock, [`words`] says what the domain's words look like over HTTP, [`house`] is what the
+//! rooms share, and [`gateway`] opens the listeners and closes the house.
 //!
 //! Without the default feature `net` (no sockets, no warp) the gate, the ledger, the limits, the hub and the refusals
 //! stand alone, for a front of another kind:
@@ -37,6 +38,7 @@ pub mod plans;
 pub mod publish;
 pub mod refusal;
 pub mod webhook;
+pub mod words;
 
 #[cfg(feature = "net")]
 pub mod connection;

@@ -1,7 +1,8 @@
-//! Who may knock how often, and who may say how much. governor counts; the maps around it are bounded.
+//! Who may knock how often, who may call how often, and who may say how much. governor counts; the maps around it are bounded.
 
 pub mod accounts;
 pub mod bounded;
+pub mod callers;
 pub mod handshakes;
 
 use std::{num::NonZeroU32, time::Duration};
@@ -16,6 +17,7 @@ use governor::{
 use gateway_domain::plan::Rate;
 
 pub use accounts::{Account, Accounts};
+pub use callers::CallLimits;
 pub use handshakes::{AutoBan, HandshakeLimits, HandshakeRate};
 
 /// governor's clock is the house's clock.

@@ -18,6 +18,7 @@ pub struct Metrics {
     connections: Family<Door, Gauge>,
     admitted: Family<Door, Counter>,
     refusals: Family<Refused, Counter>,
+    calls: Family<Answered, Counter>,
     closes: Family<Closed, Counter>,
     messages: Counter,
     errors: Family<Refused, Counter>,
@@ -50,6 +51,12 @@ struct Refused {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    operation: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Ended {
     by: &'static str,
 }
@@ -74,6 +81,7 @@ impl Metrics {
             connections: Family::default(),
             admitted: Family::default(),
             refusals: Family::default(),
+            calls: Family::default(),
             closes: Family::default(),
             messages: Counter::default(),
             errors: Family::default(),
@@ -93,6 +101,11 @@ impl Metrics {
         registry.register("connections", "Live connections", metrics.connections.clone());
         registry.register("connections_admitted", "Connections that were admitted", metrics.admitted.clone());
         registry.register("refusals", "Handshakes and calls that were refused", metrics.refusals.clone());
+        registry.register(
+            "http_calls",
+            "Calls of the HTTP API, by what they did and how they were answered",
+            metrics.calls.clone(),
+        );
         registry.register("connections_closed", "Connections that ended, by whom and why", metrics.closes.clone());
         registry.register("messages_received", "Messages of clients", metrics.messages.clone());
         registry.register("message_errors", "Messages that were answered by an error", metrics.errors.clone());
@@ -167,6 +180,11 @@ impl Metrics {
     /// A handshake or call was refused.
     pub fn refused(&self, code: Code) {
         self.refusals.get_or_create(&Refused { code: code.name() }).inc();
+    }
+
+    /// A call of the HTTP API was answered.
+    pub fn called(&self, operation: &'static str, status: u16) {
+        self.calls.get_or_create(&Answered { operation, status }).inc();
     }
 
     /// A message was answered by an error.

@@ -5,47 +5,68 @@ use std::borrow::Cow;
 
 use gateway_domain::{Advice, Code, Detail, Refusal, RequestId};
 use http::{HeaderValue, Response, StatusCode, header};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-#[derive(Serialize)]
-struct Body<'a> {
+use crate::words;
+
+/// The body of every answer that is a refusal.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Refusal")]
+pub struct Body<'a> {
     error: ErrorBody<'a>,
 }
 
-#[derive(Serialize)]
+/// What was refused, why, and what to do.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "RefusalError")]
 struct ErrorBody<'a> {
+    #[schemars(with = "words::CodeName")]
     code: Code,
+    /// A sentence for whoever reads it; it may change.
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "words::DetailName")]
     detail: Option<Detail>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "words::AdviceName")]
     then: Option<Advice>,
+    /// After so many seconds it makes sense to try again.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64")]
     retry_after: Option<u64>,
+    #[schemars(with = "words::Request")]
     request_id: RequestId,
+    /// What is wrong in which place.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     details: &'a [Fault],
 }
 
 /// What is wrong with one member of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Fault {
-    /// Where.
+    /// Where: a JSON pointer into the body, the name of a parameter, or a line and column.
     pub path: String,
     /// What.
     pub message: String,
 }
 
 /// The payload of an `error` message.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "ErrorPayload")]
 pub struct ErrorPayload<'a> {
+    #[schemars(with = "words::CodeName")]
     code: Code,
-    message: &'a str,
+    /// A sentence for whoever reads it; it may change.
+    message: Cow<'a, str>,
+    /// After so many seconds it makes sense to try again.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64")]
     retry_after: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "words::DetailName")]
     detail: Option<Detail>,
 }
 
@@ -54,10 +75,16 @@ impl<'a> ErrorPayload<'a> {
     pub fn of(refusal: &'a Refusal) -> Self {
         Self {
             code: refusal.code,
-            message: &refusal.message,
+            message: Cow::Borrowed(&refusal.message),
             retry_after: refusal.retry_after_seconds(),
             detail: refusal.detail,
         }
+    }
+
+    /// The same, kept.
+    pub fn into_owned(self) -> ErrorPayload<'static> {
+        let Self { code, message, retry_after, detail } = self;
+        ErrorPayload { code, message: Cow::Owned(message.into_owned()), retry_after, detail }
     }
 }
 

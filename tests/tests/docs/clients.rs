@@ -4,10 +4,11 @@
 use std::{cell::Cell, collections::HashSet, fs, path::Path, process::Command};
 
 use gateway_domain::{Advice, Code};
-use gateway_tests::{Claims, TestGateway, eventually, tokens::token};
+use gateway_tests::{Claims, Options, TestGateway, eventually, tokens::token};
 use serde_json::{Value, json};
 
 use super::{
+    backend::{self, Gateway},
     page::{Page, root},
     rust_client::{Then, stay_connected},
     stage::is_there,
@@ -150,6 +151,47 @@ async fn the_rust_client_refreshes_and_stops_as_it_is_told() {
     };
     let (end, ()) = tokio::join!(client, kick);
     assert_eq!((end.code.as_str(), end.then, asked.get()), ("DISCONNECTED", Then::Stop, 2));
+}
+
+#[tokio::test]
+async fn each_part_of_the_rust_backend_does_what_the_page_says() {
+    let page = Page::read("docs/http-api.md");
+    let key = "gateway-test-key-of-forty-characters-000";
+    let options = Options {
+        own_keys: true,
+        config: page.file("gateway.toml").into(),
+        env: vec![("GATEWAY_API_KEY".into(), key.into())],
+        ..Options::default()
+    };
+    let gateway = TestGateway::open(options);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("peers.mjs"), page.file("peers.mjs")).unwrap();
+    std::os::unix::fs::symlink(root().join("tests/node/node_modules"), folder.path().join("node_modules")).unwrap();
+    let mut peers = tokio::process::Command::new("node")
+        .arg("peers.mjs")
+        .current_dir(folder.path())
+        .env("GATEWAY_URL", gateway.http(""))
+        .env("PRESS_TOKEN", token("press-7", "agent"))
+        .env("ANN_TOKEN", token("ann", "dashboard"))
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let at = Gateway::at(&gateway.http(""), key).unwrap();
+    eventually(20, "all are here", async || {
+        let page = at.json("GET", "/api/v1/rooms/agents/presence", None).await.ok()?;
+        let agents = at.json("GET", "/api/v1/agents", None).await.ok()?;
+        (page["members"][0]["connections"] == 5 && agents["total"] == 1).then_some(())
+    })
+    .await;
+    backend::tell(&at).await.unwrap();
+    backend::ask(&at).await.unwrap();
+    backend::look_at_connections(&at).await.unwrap();
+    backend::look_at_rooms(&at).await.unwrap();
+    backend::keep_out(&at).await.unwrap();
+    backend::look_into_the_audit(&at).await.unwrap();
+    backend::get_tokens(&at).await.unwrap();
+    backend::look_at_the_gateway(&at).await.unwrap();
+    peers.kill().await.unwrap();
 }
 
 /// The clients carry the advice of the close codes with them: it must be the table's.

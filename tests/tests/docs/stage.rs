@@ -54,7 +54,7 @@ impl Stage {
         fs::create_dir_all(at("place")).unwrap();
         symlink(program(), at("bin/gateway")).unwrap();
         let modules = root().join("tests/node/node_modules");
-        for tool in ["bash", "curl", "awk", "node", "timeout"] {
+        for tool in ["bash", "curl", "awk", "node", "python3", "timeout"] {
             let found = Command::new("sh").args(["-c", &format!("command -v {tool} >/dev/null")]).status();
             assert!(found.is_ok_and(|found| found.success()), "the pages need `{tool}` on the path");
         }
@@ -98,13 +98,26 @@ impl Stage {
             },
             "toml" => check_configuration(&block.text),
             "json" => check_json(&block.text),
+            "js" if block.is("run") => {
+                let text = format!("import {{ call, json }} from \"./gateway.mjs\";\n{}", block.text);
+                self.play("played.mjs", &text, "node played.mjs")
+            }
+            "py" if block.is("run") => {
+                let text = format!("from gateway import call, json, Refused\n{}", block.text);
+                self.play("played.py", &text, "python3 played.py")
+            }
             "js" => self.check_source(&block.text, "source.mjs", &["node", "--check"]),
-            "py" if !is_there("python3") => Ok(()),
             "py" => self.check_source(&block.text, "source.py", &["python3", "-m", "py_compile"]),
             "rust" => check_rust(&block.text),
             "ts" => check_typescript(&block.text),
             _ => Ok(()),
         }
+    }
+
+    /// Runs what stands behind the functions that the page has in a file.
+    fn play(&mut self, name: &str, text: &str, script: &str) -> Result<(), String> {
+        fs::write(self.here().join(name), self.staged(text)).unwrap();
+        self.run(script, false)
     }
 
     /// Runs a script in a terminal of its own, types into it, or looks at what it printed.
@@ -335,18 +348,21 @@ fn check_json(text: &str) -> Result<(), String> {
     if values > 0 { Ok(()) } else { Err("there is no JSON in it".into()) }
 }
 
-/// The Rust of the pages is a part of what is compiled: what stands beside this file, or an example.
+/// The Rust of the pages is a part of what is compiled: a client or backend beside this file, or an example. How far it
+/// stands to the right is not the page's business.
 fn check_rust(text: &str) -> Result<(), String> {
     let compiled = [
         include_str!("rust_client.rs"),
+        include_str!("backend.rs"),
         include_str!("../publishers.rs"),
         include_str!("rust_receiver.rs"),
         include_str!("../../../crates/server/examples/handler.rs"),
     ];
-    if compiled.iter().any(|program| program.contains(text)) {
+    let plain = |text: &str| text.lines().map(str::trim_start).collect::<Vec<_>>().join("\n");
+    if compiled.iter().any(|program| plain(program).contains(&plain(text))) {
         Ok(())
     } else {
-        Err("it is no part of tests/tests/docs/rust_client.rs or rust_receiver.rs, tests/tests/publishers.rs or the example handler, which are compiled".into())
+        Err("it is no part of what stands beside tests/tests/docs/stage.rs, of tests/tests/publishers.rs, or of the example handler".into())
     }
 }
 

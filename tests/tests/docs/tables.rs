@@ -117,6 +117,7 @@ async fn the_metrics_are_those_that_the_gateway_counts() {
     TestClient::open(&gateway.ws("/ws"), &[]).await.unwrap_err();
     gateway.audited("the end", |line| line["event"] == "disconnected").await;
     receiver.has_taken(1).await;
+    assert_eq!(gateway.connections().await, 0);
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let answer = client.get(gateway.http("/metrics")).bearer_auth(token("operator", "admin")).send().await.unwrap();
     let text = answer.text().await.unwrap();

@@ -5,9 +5,12 @@ use gateway_domain::{AgentId, PlanName, Role, UserId, name::Permission};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{
-    AgentSource, Algorithm, ClaimPaths, Described, FilePath, JwksUrl, Label, Leeway, Period, Sha256, Size, TokenSource,
-    Variable,
+use super::{
+    limits::Handshakes,
+    value::{
+        AgentSource, Algorithm, ClaimPaths, Described, FilePath, JwksUrl, Label, Leeway, Limit, Period, Sha256, Size,
+        TokenSource, Variable,
+    },
 };
 
 /// Which tokens are taken.
@@ -235,4 +238,6 @@ pub struct ApiKey {
     /// The agent id of its tokens, where it speaks for an agent.
     #[schemars(with = "Option<Described<AgentId>>")]
     pub agent: Option<AgentId>,
+    /// How often it may be shown to the HTTP API; absent: as often as `http.rate` says.
+    pub rate: Option<Limit<Handshakes>>,
 }

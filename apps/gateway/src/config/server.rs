@@ -1,9 +1,13 @@
 //! The sections about the process itself: where it listens, whom it believes, what it writes and keeps.
 
+use gateway_domain::name::NodeName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{Count, FilePath, ListenAddress, LogFilter, Origin, Period, TrustedProxy};
+use super::{
+    limits::Handshakes,
+    value::{Count, Described, FilePath, Limit, ListenAddress, LogFilter, Origin, Period, Rate, TrustedProxy},
+};
 
 /// The listener for clients.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -11,6 +15,9 @@ use super::value::{Count, FilePath, ListenAddress, LogFilter, Origin, Period, Tr
 pub struct Server {
     /// Where clients connect.
     pub listen: ListenAddress,
+    /// What this gateway is called among several, in lists of the HTTP API; absent: the name of the machine.
+    #[schemars(with = "Option<Described<NodeName>>")]
+    pub node: Option<NodeName>,
     /// Where a client's address is read: the only source that is read, and only from a trusted proxy.
     pub client_address: ClientAddress,
     /// The proxies that are believed; their headers are read from right to left.
@@ -29,6 +36,7 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             listen: ListenAddress::loopback(8080),
+            node: None,
             client_address: ClientAddress::Peer,
             trusted_proxies: Vec::new(),
             log: LogFilter::info(),
@@ -83,11 +91,20 @@ pub struct Admin {
 }
 
 /// The HTTP API.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Http {
     /// The pages that may call the HTTP API from a browser (CORS); none: no page may.
     pub origins: Vec<Origin>,
+    /// How often each caller may call the HTTP API: a user across all of its tokens, or an API key.
+    pub rate: Limit<Handshakes>,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        let rate = Handshakes { rate: Rate::new(2_000, 1), burst: Count::new(4_000) };
+        Self { origins: Vec::new(), rate: Limit::At(rate) }
+    }
 }
 
 /// What survives a restart.

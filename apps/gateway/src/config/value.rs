@@ -16,7 +16,7 @@ use std::{fmt, marker::PhantomData};
 
 use gateway_domain::{
     AgentId, PlanName, Role, Timestamp, UserId,
-    name::{NameFault, Permission},
+    name::{NameFault, NodeName, Permission},
     network::Network,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -123,6 +123,7 @@ kinds![
     ListenAddress,
     LogFilter,
     Network,
+    NodeName,
     Origin,
     Period,
     Permission,
@@ -239,6 +240,7 @@ fn name_unfit<T: Value>(fault: NameFault) -> Unfit {
 
 domain_names! {
     AgentId, "agent id", "the id of the agent as a text, such as \"press-7\"";
+    NodeName, "node", "a name such as \"gateway-1\", of 1 to 64 bytes";
     Permission, "permission", "a word of your own, such as \"command.execute\"";
     PlanName, "plan", "the name of a plan, such as \"free\"";
     Role, "role", "a word such as \"agent\" or \"dashboard\"";

@@ -2,13 +2,17 @@
 
 use gateway_domain::{Code, ConnectionId, Detail, Now, Refusal, RequestId, Timestamp, UserId};
 use gateway_transport::address::ClientAddress;
+use schemars::JsonSchema;
 use serde::Serialize;
+
+use crate::words;
 
 /// The most of a user agent that is kept.
 pub(super) const MOST_USER_AGENT: usize = 256;
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[schemars(rename = "AuditEvent")]
 pub enum Event {
     /// A handshake or a call was refused.
     #[serde(rename = "refused")]
@@ -127,43 +131,55 @@ impl Subject<'_> {
 }
 
 /// One line.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "AuditRecord")]
 pub struct Record {
     /// When.
+    #[schemars(with = "words::Time")]
     pub time: Timestamp,
     /// What.
     pub event: Event,
     /// Which code of the table.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "words::CodeName")]
     pub code: Option<Code>,
     /// In what way, for an invalid token.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "words::DetailName")]
     pub detail: Option<Detail>,
     /// Why, for the operator.
     pub reason: String,
     /// The handshake or call, as the client was told.
+    #[schemars(with = "words::Request")]
     pub request_id: RequestId,
     /// The user.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "words::User")]
     pub user_id: Option<UserId>,
     /// Where from, in as much detail as the operator wants.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub ip: Option<String>,
     /// The door.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub endpoint: Option<Box<str>>,
     /// What the client calls itself, cut.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub user_agent: Option<Box<str>>,
     /// The connection.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "words::Connection")]
     pub connection_id: Option<ConnectionId>,
     /// How many refusals were folded into this line.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64")]
     pub count: Option<u64>,
     /// When the last of them was.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "words::Time")]
     pub until: Option<Timestamp>,
 }
 

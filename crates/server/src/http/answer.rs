@@ -1,6 +1,6 @@
 //! Answers, and the reading of bodies that have an end.
 
-use std::{pin::pin, time::Duration};
+use std::{borrow::Cow, pin::pin, time::Duration};
 
 use futures_util::{Stream, StreamExt};
 use gateway_domain::{Code, Refusal};
@@ -21,7 +21,7 @@ pub(super) type Answer = Result<Response, Faulty>;
 pub(super) struct Faulty {
     pub(super) refusal: Box<Refusal>,
     pub(super) details: Vec<Fault>,
-    pub(super) allow: Option<&'static str>,
+    pub(super) allow: Option<Cow<'static, str>>,
 }
 
 impl From<Refusal> for Faulty {

@@ -8,39 +8,147 @@ use gateway_domain::{
     ban::{Ban, Subject as Banned},
     network::Network,
 };
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Call, Site,
+    Call, MAX_BODY, Site,
     answer::{Answer, BodyStream, Faulty, fault, json, read},
-    caller::Caller,
+    caller::{Caller, Need},
+    operation::{Access, Body, Content, Declared, Topic, Verb, either, shape},
 };
 use crate::{
     audit::{Event, Subject},
     clock,
     hub::Occupant,
     ledger::{LedgerFault, Lifting, banned},
+    words,
+};
+
+pub(super) const LIST: Declared = Declared {
+    id: "listBans",
+    verb: Verb::Get,
+    path: "/api/v1/bans",
+    topic: Topic::Bans,
+    summary: "Every ban that holds",
+    more: "",
+    access: Access::Caller(Need::Admin),
+    parameters: &[],
+    body: None,
+    answers: &[Content::json(shape::<Bans>, r#"{"bans": [{"user": "mallory", "reason": "spam"}]}"#)],
+    also: None,
+    refusals: &[],
+};
+
+pub(super) const LAY: Declared = Declared {
+    id: "layBan",
+    verb: Verb::Put,
+    summary: "Bans an address, a block of addresses, or a user",
+    more: "Live connections that it meets end at once. A ban on the same address or user is replaced. With `dryRun` nothing \
+           happens, and `matches` says how many connections it would meet. One that holds a trusted proxy or this machine \
+           is taken with `force` only.",
+    body: Some(Body {
+        shape: shape::<Order>,
+        required: true,
+        most_bytes: MAX_BODY,
+        examples: &[
+            ("user", r#"{"user": "mallory", "reason": "spam"}"#),
+            ("block", r#"{"address": "203.0.113.0/24", "until": "2030-01-01T00:00:00Z", "dryRun": true}"#),
+        ],
+    }),
+    answers: &[Content::json(shape::<Laid>, r#"{"matches": 1, "ban": {"user": "mallory", "reason": "spam"}}"#)],
+    refusals: &[Code::LimitExceeded, Code::Internal],
+    ..LIST
+};
+
+pub(super) const LIFT: Declared = Declared {
+    id: "liftBan",
+    verb: Verb::Delete,
+    summary: "Lifts a ban",
+    more: "By the address or the user that it was laid on, in the body. One that the configuration lays is lifted there: \
+           CONFLICT. What laid it may be sent as it was. With `dryRun` nothing happens, and `matches` says whether there is such a ban.",
+    body: Some(Body {
+        shape: shape::<Order>,
+        required: true,
+        most_bytes: MAX_BODY,
+        examples: &[("user", r#"{"user": "mallory"}"#)],
+    }),
+    answers: &[Content::json(shape::<Laid>, r#"{"matches": 1}"#)],
+    refusals: &[Code::NotFound, Code::Conflict, Code::Internal],
+    ..LIST
 };
 
 const MOST_REASON: usize = 512;
 
-#[derive(Deserialize)]
+/// A ban on an address or a user, one of them.
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "BanOrder", extend("oneOf" = either(&["address"], &["user"])))]
 struct Order {
+    #[schemars(with = "Option<words::Network>")]
     address: Option<Network>,
+    #[schemars(with = "Option<words::User>")]
     user: Option<UserId>,
+    /// When it ends; absent: never.
+    #[schemars(with = "Option<words::Time>")]
     until: Option<Timestamp>,
+    /// Why, for operators; never shown to whoever is banned.
+    #[schemars(length(max = MOST_REASON))]
     reason: Option<String>,
+    /// Only look what it would meet.
     #[serde(default)]
     dry_run: bool,
+    /// Though it meets a trusted proxy or this machine.
     #[serde(default)]
     force: bool,
 }
 
+/// All bans.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "BanList")]
+struct Bans {
+    bans: Vec<Told>,
+}
+
+/// A ban, as it is told.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Ban")]
+struct Told {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "words::Network")]
+    address: Option<Network>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "words::User")]
+    user: Option<UserId>,
+    /// When it ends; absent: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "words::Time")]
+    until: Option<Timestamp>,
+    /// Why, for operators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    reason: Option<String>,
+}
+
+/// What a ban met, or would.
+#[derive(Default, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "BanAnswer")]
+struct Laid {
+    /// So many connections; when one is lifted, so many bans.
+    matches: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Told")]
+    ban: Option<Told>,
+    /// Nothing happened.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(with = "Option<bool>")]
+    dry_run: bool,
+}
+
 /// Every ban that holds.
 pub(super) fn list(site: &Site) -> Answer {
-    json(&json!({ "bans": site.house.ledger.bans(clock::now()) }))
+    json(&Bans { bans: site.house.ledger.bans(clock::now()).into_iter().map(Told::from).collect() })
 }
 
 /// Lays a ban; whom it meets is gone at once.
@@ -48,9 +156,6 @@ pub(super) async fn lay(site: &Site, call: &Call, caller: &Caller, body: impl Bo
     let order: Order = read(&call.headers, body, site.max_body, None).await?;
     let now = clock::now();
     let subject = order.subject()?;
-    if order.reason.as_ref().is_some_and(|reason| reason.len() > MOST_REASON) {
-        return Err(fault("reason", format!("at most {MOST_REASON} bytes")));
-    }
     if order.until.is_some_and(|until| until <= now.wall) {
         return Err(fault("until", "lies in the past"));
     }
@@ -64,7 +169,7 @@ pub(super) async fn lay(site: &Site, call: &Call, caller: &Caller, body: impl Bo
     let meets = |here: &Occupant| meets(&ban.subject, here);
     if order.dry_run {
         let matches = site.house.hub.page(None, usize::MAX, meets).len();
-        return json(&json!({ "matches": matches, "dryRun": true }));
+        return json(&Laid { matches, dry_run: true, ..Laid::default() });
     }
     let laid = site.house.ledger.ban(ban.clone()).await;
     if let Err(LedgerFault::TooManyBans(full)) = &laid {
@@ -75,7 +180,7 @@ pub(super) async fn lay(site: &Site, call: &Call, caller: &Caller, body: impl Bo
     let reason = format!("{}, by {}, {matches} connections ended", banned(&ban).reason(), caller.user);
     site.house.audit.event(Event::BanLaid, &subject, reason, now);
     lasting(laid)?;
-    json(&json!({ "matches": matches, "ban": ban }))
+    json(&Laid { matches, ban: Some(ban.into()), ..Laid::default() })
 }
 
 /// Lifts a ban.
@@ -85,7 +190,7 @@ pub(super) async fn lift(site: &Site, call: &Call, caller: &Caller, body: impl B
     let now = clock::now();
     if order.dry_run {
         let matches = usize::from(site.house.ledger.bans(now).iter().any(|ban| ban.subject == subject));
-        return json(&json!({ "matches": matches, "dryRun": true }));
+        return json(&Laid { matches, dry_run: true, ..Laid::default() });
     }
     match site.house.ledger.lift(&subject).await {
         Ok(Lifting::NotBanned) => return Err(Refusal::new(Code::NotFound, "there is no such ban").into()),
@@ -98,11 +203,24 @@ pub(super) async fn lift(site: &Site, call: &Call, caller: &Caller, body: impl B
     }
     let about = Subject { user: user_of(&subject), ..call.subject() };
     site.house.audit.event(Event::BanLifted, &about, format!("{subject}, by {}", caller.user), now);
-    json(&json!({ "matches": 1 }))
+    json(&Laid { matches: 1, ..Laid::default() })
+}
+
+impl From<Ban> for Told {
+    fn from(ban: Ban) -> Self {
+        let (address, user) = match ban.subject {
+            Banned::Network(network) => (Some(network), None),
+            Banned::User(user) => (None, Some(user)),
+        };
+        Self { address, user, until: ban.until, reason: ban.reason }
+    }
 }
 
 impl Order {
     fn subject(&self) -> Result<Banned, Faulty> {
+        if self.reason.as_ref().is_some_and(|reason| reason.len() > MOST_REASON) {
+            return Err(fault("reason", format!("at most {MOST_REASON} bytes")));
+        }
         match (&self.address, &self.user) {
             (Some(network), None) => Ok(Banned::Network(*network)),
             (None, Some(user)) => Ok(Banned::User(user.clone())),

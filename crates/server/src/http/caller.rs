@@ -1,6 +1,6 @@
 //! Who calls the API: a token or an API key in a header, never in a query or a cookie; and a role that may.
 
-use gateway_domain::{Code, Refusal, Token, UserId};
+use gateway_domain::{Code, Refusal, Role, Token, UserId};
 use gateway_transport::{Query, TokenSource, TokenSources};
 
 use super::{Call, Site};
@@ -23,6 +23,14 @@ pub(super) struct Caller {
     pub(super) role: &'static str,
 }
 
+/// Somebody whose credential is good.
+struct Known {
+    user: UserId,
+    roles: Vec<Role>,
+    /// The API key that was shown, by its id.
+    key: Option<Box<str>>,
+}
+
 impl Site {
     /// Whether the caller may, and who it is.
     pub(super) async fn caller(&self, call: &Call, need: Need) -> Result<Caller, Refusal> {
@@ -30,9 +38,9 @@ impl Site {
         if let Some(ban) = self.house.ledger.ban_on(&call.address, now) {
             return Err(banned(&ban));
         }
-        let known = self.known(call).await.map_err(|refusal| self.after_failure(call, refusal))?;
-        let (user, roles) = known;
-        let may = |role: &str| roles.iter().any(|own| own == role);
+        let Known { user, roles, key } = self.known(call).await.map_err(|refusal| self.after_failure(call, refusal))?;
+        self.house.calls.call_of(&user, key.as_deref()).map_err(|refusal| refusal.of_user(&user))?;
+        let may = |role: &str| roles.iter().any(|own| own.as_str() == role);
         let admitted = match need {
             Need::Service => may("service") || may("admin"),
             Need::Admin => may("admin"),
@@ -46,14 +54,15 @@ impl Site {
         Err(Refusal::new(Code::Forbidden, format!("this call needs the role {wanted}")).of_user(&user))
     }
 
-    async fn known(&self, call: &Call) -> Result<(UserId, Vec<String>), Refusal> {
+    async fn known(&self, call: &Call) -> Result<Known, Refusal> {
         let now = clock::now();
         if let Some(key) = api_key(call)? {
             let key = self.house.api_keys.find(&key).ok_or_else(wrong_key)?;
             if let Some(refusal) = banned_user(&self.house.ledger, &key.grant.user, now) {
                 return Err(refusal);
             }
-            return Ok((key.grant.user.clone(), key.grant.roles.iter().map(ToString::to_string).collect()));
+            let (user, roles) = (key.grant.user.clone(), key.grant.roles.clone());
+            return Ok(Known { user, roles, key: Some(key.id.clone()) });
         }
         let sources = TokenSources::new(vec![TokenSource::Header]);
         let (token, _) = sources.find(&Query::default(), &call.headers)?.ok_or_else(|| {
@@ -64,7 +73,7 @@ impl Site {
         })?;
         let principal = self.house.gate.authenticator.verify_patiently(&token, now).await?;
         self.house.ledger.objection(&principal, now)?;
-        Ok((principal.user.clone(), principal.roles.iter().map(ToString::to_string).collect()))
+        Ok(Known { user: principal.user.clone(), roles: principal.roles.clone(), key: None })
     }
 
     /// Guessing costs: failures count as handshakes of the address, and end in 429.

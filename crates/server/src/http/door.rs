@@ -30,7 +30,7 @@ const UPGRADE_PATIENCE: Duration = Duration::from_secs(10);
 pub(super) async fn open(site: &Arc<Site>, call: &mut Call, endpoint: Arc<Endpoint>, parameters: Parameters) -> Answer {
     if call.method != Method::GET {
         return Err(super::answer::Faulty {
-            allow: Some("GET"),
+            allow: Some("GET".into()),
             ..Refusal::new(Code::MethodNotAllowed, "this address takes GET").into()
         });
     }

@@ -1,19 +1,83 @@
 //! Events by API: one, or many of which all are checked before any is told.
 
-use gateway_domain::{Code, EventId, Refusal, target::Target};
+use gateway_domain::{Code, EventId, Refusal, event::MOST_KIND_BYTES, target::Target};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{json, value::RawValue};
+use serde_json::value::RawValue;
 
 use super::{
     Call, Site,
     answer::{Answer, BodyStream, Faulty, json, read},
+    caller::Need,
+    operation::{Access, Body, Content, Declared, Topic, Verb, shape},
 };
 use crate::{
     clock,
-    publish::{Draft, Published, Publisher},
-    refusal::Fault,
+    publish::{Draft, MOST_TARGETS, Published, Publisher},
+    refusal::{ErrorPayload, Fault},
+    words,
 };
 
+pub(super) const PUBLISH: Declared = Declared {
+    id: "publishEvent",
+    verb: Verb::Post,
+    path: "/api/v1/events",
+    topic: Topic::Events,
+    summary: "Tells an event to all whom it is for",
+    more: "With an `eventId` it is told once, however often it is sent within five minutes: whoever sends the same again gets the \
+           first answer with `duplicate: true`, and another body under the same id is CONFLICT. Where the configuration has a \
+           schema for the type, the payload must fit it.",
+    access: Access::Caller(Need::Service),
+    parameters: &[],
+    body: Some(Body {
+        shape: shape::<Written>,
+        required: true,
+        most_bytes: MOST_BYTES,
+        examples: &[
+            (
+                "toUsersAndRooms",
+                r#"{"to": ["user:ann", "room:agents"], "type": "dashboard:summaryUpdated", "payload": {"total": 7}}"#,
+            ),
+            (
+                "once",
+                r#"{"to": ["user:ann"], "type": "invoice.paid", "payload": {"number": 17},
+                    "eventId": "3f0c2b57-9f0e-4c7e-8a51-6f1f6f5f0a6e"}"#,
+            ),
+        ],
+    }),
+    answers: &[Content::json(shape::<Told>, TOLD)],
+    also: None,
+    refusals: &[Code::LimitExceeded, Code::Conflict, Code::SchemaMismatch],
+};
+
+pub(super) const PUBLISH_ALL: Declared = Declared {
+    id: "publishEvents",
+    path: "/api/v1/events/batch",
+    summary: "Tells many events in their order, or none of them",
+    more: "All are checked before any is told, and one that does not fit stops them all. What can only be found out by telling \
+           (a CONFLICT of its `eventId`, LIMIT_EXCEEDED) is said in the place of its result.",
+    body: Some(Body {
+        shape: shape::<Batch>,
+        required: true,
+        most_bytes: MOST_BATCH_BYTES,
+        examples: &[(
+            "two",
+            r#"{"events": [{"to": ["user:ann"], "type": "invoice.paid", "payload": {"number": 17}},
+                           {"to": ["user:bob"], "type": "invoice.paid", "payload": {"number": 18}}]}"#,
+        )],
+    }),
+    answers: &[Content::json(
+        shape::<Results>,
+        r#"{"results": [{"eventId": "3f0c2b57-9f0e-4c7e-8a51-6f1f6f5f0a6e", "delivered": 1, "scope": "node"}]}"#,
+    )],
+    refusals: &[Code::SchemaMismatch],
+    ..PUBLISH
+};
+
+const TOLD: &str = r#"{"eventId": "3f0c2b57-9f0e-4c7e-8a51-6f1f6f5f0a6e", "delivered": 3, "scope": "node"}"#;
+
+/// What every target looks like; what it must be besides is said where it is not.
+const TARGET: &str = "^(user|agent|connection|room|role|endpoint|webhook):.+$";
 /// A body of one event has at most this many bytes, as a message of a client has.
 const MOST_BYTES: usize = 1 << 20;
 /// A body of many.
@@ -22,20 +86,73 @@ const MOST_EVENTS: usize = 1_000;
 /// How many faults of a batch are told.
 const MOST_FAULTS: usize = 100;
 
-#[derive(Deserialize)]
+/// An event to be told.
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "EventDraft")]
 struct Written {
+    /// To whom: `user:ID`, `agent:ID`, `connection:ID`, `room:NAME`, `role:NAME`, `endpoint:PATH` or `webhook:NAME`.
+    #[schemars(length(min = 1, max = MOST_TARGETS), inner(regex(pattern = TARGET)))]
     to: Vec<String>,
+    /// What it is: a word of the backend's own, 1 to 128 bytes.
     #[serde(rename = "type")]
+    #[schemars(length(min = 1, max = MOST_KIND_BYTES))]
     kind: String,
+    /// What it says: passed on byte for byte.
+    #[schemars(with = "serde_json::Value")]
     payload: Box<RawValue>,
+    /// The backend's own id of it.
+    #[schemars(with = "Option<words::Event>")]
     event_id: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// Many events.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "EventBatch")]
 struct Batch {
+    #[schemars(length(min = 1, max = MOST_EVENTS))]
     events: Vec<Written>,
+}
+
+/// An event that was told.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "EventTold")]
+struct Told {
+    #[schemars(with = "words::Event")]
+    event_id: EventId,
+    /// Into how many outboxes it was put: not how many people read it.
+    delivered: usize,
+    scope: Scope,
+    /// It had been published before, and nobody was told again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(with = "Option<bool>")]
+    duplicate: bool,
+}
+
+/// Whose outboxes were counted.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Scope {
+    /// Those of this gateway.
+    Node,
+}
+
+/// What became of each event of a batch, in their order.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EventResults")]
+struct Results {
+    results: Vec<Outcome>,
+}
+
+/// What became of one event of a batch.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "EventResult")]
+enum Outcome {
+    Told(Told),
+    NotTold { error: ErrorPayload<'static> },
 }
 
 /// Publishes one event.
@@ -71,27 +188,16 @@ pub(super) async fn publish_all(site: &Site, call: &Call, body: impl BodyStream)
     for draft in &drafts {
         // One that cannot be told any more does not take back those before it: each says what became of it.
         results.push(match site.house.publisher.publish(draft, clock::now()).await {
-            Ok(published) => json!(told(published)),
-            Err(refusal) => json!({ "error": { "code": refusal.code, "message": refusal.message } }),
+            Ok(published) => Outcome::Told(told(published)),
+            Err(refusal) => Outcome::NotTold { error: ErrorPayload::of(&refusal).into_owned() },
         });
     }
-    json(&json!({ "results": results }))
-}
-
-/// What the backend is told of an event.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Told {
-    event_id: EventId,
-    delivered: usize,
-    scope: &'static str,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    duplicate: bool,
+    json(&Results { results })
 }
 
 fn told(published: Published) -> Told {
     let Published { event_id, delivered, duplicate } = published;
-    Told { event_id, delivered, scope: "node", duplicate }
+    Told { event_id, delivered, scope: Scope::Node, duplicate }
 }
 
 /// What is wrong with events, and whether it is only that they do not fit what is expected of them.

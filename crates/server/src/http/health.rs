@@ -2,34 +2,113 @@
 
 use gateway_transport::has_forwarding_headers;
 use http::{HeaderValue, StatusCode, header};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use warp::reply::Response;
 
 use super::{
     Call, Site,
     answer::{Answer, json, json_with},
     caller::Need,
+    operation::{Access, Content, Declared, Topic, Verb, shape},
 };
 use crate::clock;
 
+pub(super) const ALIVE: Declared = Declared {
+    id: "getHealth",
+    verb: Verb::Get,
+    path: "/healthz",
+    topic: Topic::Gateway,
+    summary: "Whether the process answers",
+    more: "",
+    access: Access::Everybody,
+    parameters: &[],
+    body: None,
+    answers: &[Content::json(shape::<Alive>, r#"{"status": "ok"}"#)],
+    also: None,
+    refusals: &[],
+};
+
+pub(super) const ALIVE_TOO: Declared =
+    Declared { id: "getHealthToo", path: "/health", summary: "The same as `/healthz`", ..ALIVE };
+
+pub(super) const READY: Declared = Declared {
+    id: "getReadiness",
+    path: "/readyz",
+    summary: "Whether the node takes newcomers",
+    more: "`degraded` names the key sets that are out of reach: tokens of other keys are still judged, and the node stays.",
+    answers: &[Content::json(shape::<Ready>, r#"{"status": "degraded", "keySetsUnavailable": ["partners"]}"#)],
+    also: Some((503, Content::json(shape::<Ready>, r#"{"status": "draining"}"#))),
+    ..ALIVE
+};
+
+pub(super) const METRICS: Declared = Declared {
+    id: "getMetrics",
+    path: "/metrics",
+    summary: "The counters, for Prometheus",
+    more: "This machine is answered without a credential, unless the request came through a proxy.",
+    access: Access::HereOr(Need::Service),
+    answers: &[Content {
+        kind: "application/openmetrics-text",
+        about: "OpenMetrics 1.0.0",
+        shape: shape::<String>,
+        example: "\"gateway_rooms 2\\n# EOF\\n\"",
+    }],
+    ..ALIVE
+};
+
+/// That it lives.
+#[derive(Serialize, JsonSchema)]
+struct Alive {
+    status: Fine,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+enum Fine {
+    Ok,
+}
+
+/// Whether it takes newcomers.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Readiness")]
+struct Ready {
+    status: Status,
+    /// The key sets that are out of reach, by their names in the configuration.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    key_sets_unavailable: Vec<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+enum Status {
+    Ok,
+    Degraded,
+    Draining,
+}
+
 /// The process answers.
 pub(super) fn alive() -> Answer {
-    json(&json!({ "status": "ok" }))
+    json(&Alive { status: Fine::Ok })
 }
 
 /// The node takes newcomers: it is not leaving, and it can judge a token.
 pub(super) fn ready(site: &Site) -> Answer {
     if site.house.hub.is_draining() {
-        return json_with(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "draining" }));
+        let leaving = Ready { status: Status::Draining, key_sets_unavailable: Vec::new() };
+        let mut response = json_with(StatusCode::SERVICE_UNAVAILABLE, &leaving)?;
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        return Ok(response);
     }
     let keys = site.house.gate.authenticator.keys().status(clock::now());
     let unusable: Vec<_> = keys.iter().filter(|source| !source.usable).map(|source| source.name.to_string()).collect();
-    if unusable.is_empty() {
-        json(&json!({ "status": "ok" }))
-    } else {
-        // Tokens of other keys are still judged: the node stays, and says what is wrong.
-        json(&json!({ "status": "degraded", "keySetsUnavailable": unusable }))
-    }
+    // Tokens of other keys are still judged: the node stays, and says what is wrong.
+    let status = if unusable.is_empty() { Status::Ok } else { Status::Degraded };
+    json(&Ready { status, key_sets_unavailable: unusable })
 }
 
 /// The counters: for this machine, or with a token.

@@ -3,12 +3,34 @@
 use std::str::FromStr;
 
 use gateway_transport::Query;
+use schemars::json_schema;
 
-use super::answer::{Faulty, fault};
+use super::{
+    answer::{Faulty, fault},
+    operation::{Parameter, Place, shape},
+};
+use crate::words;
 
 /// The most entries of a page.
 pub(super) const MOST_A_PAGE: usize = 1_000;
 const USUAL_PAGE: usize = 100;
+
+pub(super) const LIMIT: Parameter = Parameter {
+    name: "limit",
+    place: Place::Query,
+    about: "How many entries at most; 100 where it is left out.",
+    shape: |_| json_schema!({ "type": "integer", "minimum": 1, "maximum": MOST_A_PAGE, "default": USUAL_PAGE }),
+    example: "10",
+};
+
+/// A cursor is an entry's own name: those behind it are told, whether it is still there or not.
+pub(super) const CURSOR: Parameter = Parameter {
+    name: "cursor",
+    place: Place::Query,
+    about: "The `next` of the page before; left out: the first page.",
+    shape: shape::<words::Connection>,
+    example: "\"3f0c2b57-9f0e-4c7e-8a51-6f1f6f5f0a6e\"",
+};
 
 /// Which page is wanted.
 #[derive(Debug)]

@@ -1,12 +1,14 @@
 //! `/auth/token` and `/auth/refresh`: the only calls in snake_case, since they speak OAuth.
 
 use gateway_domain::{Code, Refusal, Token};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Call, Site,
+    Call, MAX_BODY, Site,
     answer::{Answer, BodyStream, json, read},
     caller::{api_key, wrong_key},
+    operation::{Access, Body, Content, Declared, Topic, Verb, shape},
 };
 use crate::{
     audit::{Event, Subject},
@@ -15,12 +17,63 @@ use crate::{
     ledger::banned,
 };
 
-#[derive(Debug, Deserialize)]
+pub(super) const ISSUE: Declared = Declared {
+    id: "issueToken",
+    verb: Verb::Post,
+    path: "/auth/token",
+    topic: Topic::Tokens,
+    summary: "Tokens for an API key",
+    more: "There where `[auth.issuer]` is configured, beside the endpoints. Members are in snake_case, as OAuth has them.",
+    access: Access::ApiKey,
+    parameters: &[],
+    body: Some(Body {
+        shape: shape::<NothingAsked>,
+        required: false,
+        most_bytes: MAX_BODY,
+        examples: &[("nothing", "{}")],
+    }),
+    answers: &[Content::json(shape::<Issued>, ISSUED)],
+    also: None,
+    refusals: &[],
+};
+
+pub(super) const REFRESH: Declared = Declared {
+    id: "refreshToken",
+    path: "/auth/refresh",
+    summary: "The next tokens for a refresh token, which is spent by it",
+    more: "A spent one that comes again ends everything that came from the same login. There where `[auth.issuer]` is \
+           configured, beside the endpoints.",
+    access: Access::Everybody,
+    body: Some(Body {
+        shape: shape::<RefreshBody>,
+        required: true,
+        most_bytes: MAX_BODY,
+        examples: &[("spent", r#"{"refresh_token": "an opaque text"}"#)],
+    }),
+    refusals: &[
+        Code::TokenInvalid,
+        Code::TokenExpired,
+        Code::TokenRevoked,
+        Code::Banned,
+        Code::RateLimited,
+        Code::AuthError,
+    ],
+    ..ISSUE
+};
+
+const ISSUED: &str = r#"{"access_token": "a JWT", "refresh_token": "an opaque text", "token_type": "Bearer",
+    "expires_in": 900, "user_id": "backend", "plan": "free"}"#;
+
+/// An empty object.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "TokenOrder")]
 struct NothingAsked {}
 
-#[derive(Deserialize)]
+/// A refresh token.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "RefreshOrder")]
 struct RefreshBody {
     refresh_token: String,
 }

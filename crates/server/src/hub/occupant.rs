@@ -13,6 +13,7 @@ use gateway_domain::{
 };
 use gateway_transport::{Text, address::ClientAddress};
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::Notify;
 
@@ -20,7 +21,7 @@ use super::outbox::{Class, Outbox, OutboxBounds, Put};
 use crate::{audit::Subject, endpoint::Endpoint, limits::Account};
 
 /// What carries a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// A WebSocket of the gateway's own protocol.

@@ -41,8 +41,9 @@ pub struct HandshakeLimits {
     offences: Mutex<HashMap<Network, Offences>>,
 }
 
+/// Counts by key, each at that rate.
 #[derive(Debug)]
-struct Counter<K: Hash + Eq + Clone> {
+pub(super) struct Counter<K: Hash + Eq + Clone> {
     told: HandshakeRate,
     limiter: Limiter<K, BoundedCounts<K>>,
 }
@@ -122,21 +123,25 @@ impl HandshakeLimits {
 }
 
 impl<K: Hash + Eq + Clone> Counter<K> {
-    fn new(told: HandshakeRate) -> Self {
+    pub(super) fn new(told: HandshakeRate) -> Self {
         let limiter =
             RateLimiter::new(quota(told.rate, told.burst), BoundedCounts::with_room_for(MOST_KEYS), HouseClock);
         Self { told, limiter }
     }
 
-    fn count(&self, key: &K, message: &'static str) -> Result<(), Refusal> {
+    pub(super) fn count(&self, key: &K, message: &'static str) -> Result<(), Refusal> {
         self.limiter.check_key(key).map_err(|until| {
             let wait = until.wait_time_from(HouseClock.now());
             Refusal::new(Code::RateLimited, message).retry_after(wait).limit(self.told.rate)
         })
     }
 
-    fn sweep(&self) {
+    pub(super) fn sweep(&self) {
         self.limiter.retain_recent();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.limiter.len()
     }
 }
 

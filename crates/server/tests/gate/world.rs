@@ -29,7 +29,7 @@ use gateway_server::{
     gate::{Admitted, Check, Gate, Handshake},
     hub::{Hub, HubRules, Seat},
     ledger::Ledger,
-    limits::{Accounts, HandshakeLimits, HandshakeRate},
+    limits::{Accounts, CallLimits, HandshakeLimits, HandshakeRate},
     metrics::Metrics,
     plans::Plans,
     publish::{Publisher, Schemas},
@@ -115,6 +115,8 @@ impl World {
         };
         let mut world = Self {
             house: House {
+                node: "node".parse().unwrap(),
+                calls: CallLimits::default(),
                 endpoints: [door()].into_iter().collect(),
                 gate,
                 publisher: Publisher::new(Arc::clone(&hub), Schemas::default()),
