@@ -1,6 +1,6 @@
 //! `gateway serve`: what happens without a command.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use anyhow::Context;
 use clap::Args;
@@ -9,6 +9,7 @@ use gateway_server::{
     audit::{Event, Subject},
     clock,
 };
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{Environment, Failure, Where};
@@ -81,6 +82,7 @@ fn is_container(environment: &Environment) -> bool {
 }
 
 async fn serve(loaded: Loaded, secrets: Secrets, environment: Environment, mode: Mode) -> anyhow::Result<()> {
+    let signals = Signals::hear().context("the signals of the system cannot be heard")?;
     let open_files = compose::open_files();
     let house = compose::house(&loaded, &secrets, mode, open_files, fetch::fetch()?, &carry::carry()?)?;
     let gateway = compose::gateway(&loaded, &secrets, house)?;
@@ -96,7 +98,7 @@ async fn serve(loaded: Loaded, secrets: Secrets, environment: Environment, mode:
     let house = std::sync::Arc::clone(&gateway.house);
     let watching = tokio::spawn(watch::keys(loaded, environment, house));
     let shutdown = CancellationToken::new();
-    tokio::spawn(stop_on_signal(shutdown.clone()));
+    tokio::spawn(signals.stop(shutdown.clone()));
     gateway.run(shutdown).await;
     watching.abort();
     Ok(())
@@ -130,19 +132,22 @@ fn say(
     Ok(())
 }
 
-async fn stop_on_signal(shutdown: CancellationToken) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => {
-                terminate.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = terminated => {}
-        _ = tokio::signal::ctrl_c() => {}
+/// Heard from the moment that anybody may know of us: a signal that comes earlier would end the process as it stands.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn hear() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
-    shutdown.cancel();
+
+    async fn stop(mut self, shutdown: CancellationToken) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+        shutdown.cancel();
+    }
 }
