@@ -41,7 +41,14 @@ impl Default for Vocabulary {
 impl Vocabulary {
     /// The gateway's own language.
     pub fn native() -> Self {
-        Self { types: Vec::new(), id: "id".into(), payload: "payload".into(), reply_to: "replyTo".into(), native: true, packets: None }
+        Self {
+            types: Vec::new(),
+            id: "id".into(),
+            payload: "payload".into(),
+            reply_to: "replyTo".into(),
+            native: true,
+            packets: None,
+        }
     }
 
     /// The language of a namespace of Socket.IO: what is read is `ACK["type",payload]`, what is written a whole packet,

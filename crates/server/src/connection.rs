@@ -30,7 +30,7 @@ use crate::{
     hub::{Ending, Letter, Occupant, Orders, Put, Seat, notice},
     refusal::ErrorPayload,
 };
-pub(crate) use line::{Farewell, Line};
+pub use line::{Farewell, Line};
 use refresh::{RefreshQuota, Refreshed};
 use routing::Underway;
 
@@ -60,7 +60,7 @@ struct Connection<L> {
 }
 
 /// Serves a connection until it ends: sits down, speaks, closes properly.
-pub(crate) async fn serve<L: Line>(house: Arc<House>, line: L, mut seat: Seat, occupant: Arc<Occupant>) {
+pub async fn serve<L: Line>(house: Arc<House>, line: L, mut seat: Seat, occupant: Arc<Occupant>) {
     let now = clock::now();
     let expires_at = occupant.stands(|standing| standing.principal.expires_at);
     let session = Session::new(&occupant.endpoint.session, expires_at, phase(&occupant), now);

@@ -98,7 +98,7 @@ impl Gate {
     /// The checks that need no token and no waiting.
     pub fn examine(&self, handshake: &Handshake, now: Now) -> Result<Candidate, Refusal> {
         self.approach(&handshake.address, now)?;
-        self.present(handshake, None)
+        self.present(handshake, Ok(None))
     }
 
     /// The first half: whether anybody may come in, and from there.
@@ -114,9 +114,9 @@ impl Gate {
     }
 
     /// The second half: whether that page may come in, and a token that was handed over, else that of the request.
-    pub fn present(&self, handshake: &Handshake, handed: Option<Token>) -> Result<Candidate, Refusal> {
+    pub fn present(&self, handshake: &Handshake, handed: Result<Option<Token>, Refusal>) -> Result<Candidate, Refusal> {
         handshake.endpoint.origins.admits(&handshake.headers, handshake.secure)?;
-        if let Some(token) = handed {
+        if let Some(token) = handed? {
             return Ok(Candidate { token });
         }
         let (token, _source) = self

@@ -46,6 +46,8 @@ pub mod connection;
 pub mod gateway;
 #[cfg(feature = "net")]
 pub mod http;
+#[cfg(feature = "net")]
+pub mod socketio;
 
 #[cfg(feature = "net")]
 pub use gateway::{Gateway, Opening};

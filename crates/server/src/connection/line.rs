@@ -8,7 +8,7 @@ use gateway_transport::{CloseFrame, Inbound, Outbound, Socket, SocketFault};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A way to and from one client, driven by one task.
-pub(crate) trait Line: Send {
+pub trait Line: Send {
     /// Whether every message that wants an answer gets exactly one, be it that nothing went wrong.
     const ANSWERS_ONCE: bool;
 
@@ -33,7 +33,7 @@ pub(crate) trait Line: Send {
 
 /// The last word to a client.
 #[derive(Debug)]
-pub(crate) enum Farewell {
+pub enum Farewell {
     /// The gateway ends the connection, for this.
     Refused(Refusal, RequestId),
     /// The peer has ended it.
