@@ -94,12 +94,12 @@ fn poll_socket(
         }
     };
     let said = pin!(socket.next_while_sending(hear, more)).poll(cx);
-    match (said, stash.take()) {
-        (Poll::Ready(said), over) => {
-            *stash = over;
-            Poll::Ready(Carried::Said(said))
-        }
-        (Poll::Pending, Some(told)) => Poll::Ready(Carried::Told(told)),
-        (Poll::Pending, None) => Poll::Pending,
+    match said {
+        Poll::Ready(said) => Poll::Ready(Carried::Said(said)),
+        // A packet that there was no room for waits for the socket alone.
+        Poll::Pending => match stash.take_if(|told| matches!(told, Told::Over { .. })) {
+            Some(over) => Poll::Ready(Carried::Told(over)),
+            None => Poll::Pending,
+        },
     }
 }

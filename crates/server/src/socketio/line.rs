@@ -21,7 +21,6 @@ use crate::{
 };
 
 /// What the session tells the namespace.
-#[derive(Debug)]
 pub(super) enum Heard {
     /// The client emitted that: `ACK["type",payload]`.
     Event(Utf8Bytes),
@@ -30,7 +29,6 @@ pub(super) enum Heard {
 }
 
 /// What a namespace tells the session.
-#[derive(Debug)]
 pub(super) enum Told {
     /// A packet to the client.
     Packet(Text),

@@ -47,7 +47,6 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 const PING: &str = "2";
 
 /// What is asked of a session by HTTP.
-#[derive(Debug)]
 pub(crate) enum Request {
     /// A GET: it is held until there is something to say.
     Poll(oneshot::Sender<Polled>),
@@ -60,7 +59,6 @@ pub(crate) enum Request {
 }
 
 /// Who opened a session: what the gate needs to know when a token comes.
-#[derive(Debug)]
 pub(crate) struct Visitor {
     pub(crate) request_id: RequestId,
     pub(crate) address: ClientAddress,
@@ -73,7 +71,6 @@ pub(crate) struct Visitor {
 }
 
 /// A namespace that the client is in.
-#[derive(Debug)]
 pub(super) struct Namespace {
     pub(super) occupant: Arc<Occupant>,
     pub(super) to: mpsc::Sender<Heard>,
@@ -219,7 +216,7 @@ impl Session {
                 }
                 moved = Moving::next(&mut self.moving) => self.moved(moved, clock::now()),
                 () = self.shared.probe.notified() => self.ping(),
-                () = evicted(self.stranger.as_deref()) => break,
+                () = evicted(self.stranger.as_deref()) => return,
                 () = timer.as_mut() => armed = None,
             }
         }
@@ -354,13 +351,9 @@ impl Session {
             }
             Carrier::Polling(_) => self.answer_poll(now),
         }
-        // A line that ended without its last word did not get it through.
-        if self.stash.is_none()
-            && self.told.is_empty()
-            && self.closing.is_none()
-            && self.namespaces.iter().any(|namespace| namespace.to.is_closed())
-            && self.lines.len() < self.namespaces.len()
-        {
+        // A line that ended without its last word did not get it through, or not yet.
+        let is_stuck = self.told.len() == TOLD || self.told.is_empty() && self.stash.is_none();
+        if self.closing.is_none() && is_stuck && self.lines.len() < self.namespaces.len() {
             self.close(None, now);
         }
     }
@@ -392,7 +385,8 @@ impl Session {
                 Told::Over { connection, closes } => self.over(connection, closes, now),
             }
         }
-        let all_said = self.stash.is_none() && self.lines.is_empty();
+        // In a body of its own: the library drops what it has not looked at when it reads this.
+        let all_said = self.stash.is_none() && self.lines.is_empty() && body.is_empty();
         if let Some(closing) = self.closing.as_mut().filter(|_| all_said) {
             body.push(&Packet::Close);
             closing.is_told = true;
@@ -406,7 +400,8 @@ impl Session {
     fn over(&mut self, connection: ConnectionId, closes: bool, now: Now) {
         let before = self.namespaces.len();
         self.namespaces.retain(|namespace| namespace.occupant.id != connection);
-        if self.namespaces.len() < before && (closes || self.namespaces.is_empty()) && self.admitting.is_none() {
+        let is_alone = self.namespaces.is_empty() && self.admitting.is_none();
+        if self.namespaces.len() < before && (closes || is_alone) {
             self.close(None, now);
         }
     }
