@@ -16,6 +16,8 @@ mod moving;
 mod reading;
 mod session;
 mod sessions;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

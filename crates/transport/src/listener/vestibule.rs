@@ -154,6 +154,18 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    /// A place in a room of its own, for whoever brings streams that no listener accepted.
+    pub fn unlisted() -> Self {
+        Self {
+            vestibule: Vestibule::new(&Limits::default(), Arc::default()),
+            holder: Mutex::default(),
+            number: 0,
+            evicted: Arc::default(),
+            is_admitted: AtomicBool::new(false),
+            answers: AtomicU64::new(0),
+        }
+    }
+
     /// Gives the place up: the client has shown who it is, and the handshake's time no longer runs.
     pub fn admit(&self) {
         if !self.is_admitted.swap(true, Ordering::AcqRel) {
