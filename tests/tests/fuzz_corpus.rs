@@ -1,6 +1,13 @@
 //! The corpus of the fuzz targets, replayed by whatever compiler builds the rest: what was once found stays fixed, and
 //! what the fuzzer learnt to reach is reached in every run. How to fuzz on is in `make help`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "an input that does not hold ends the replay"
+)]
+
 #[path = "../../fuzz/entry.rs"]
 mod entry;
 
