@@ -5,11 +5,12 @@ use std::{sync::Arc, time::Duration};
 
 use gateway_domain::{Code, Refusal};
 use gateway_transport::{
-    Inbound, Query, Socket, SocketLimits,
+    Inbound, Query, Socket, SocketLimits, Upgrade,
     engineio::{Packet, Payload},
     examine, upgraded,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use hyper::upgrade::OnUpgrade;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 use warp::reply::Response;
@@ -46,12 +47,7 @@ struct Numbered {
 
 /// Answers a request at the door.
 pub(super) async fn answer(site: &Arc<Site>, front: &Arc<Socketio>, call: &mut Call, body: impl BodyStream) -> Answer {
-    let page = front.admits_page(&call.headers, call.info.secure);
-    let answer = match page {
-        Ok(()) => attend(site, front, call, body).await,
-        // Banned or too fast comes before the page, for who opens a session.
-        Err(refusal) => site.house.gate.approach(&call.address, clock::now()).and(Err(refusal)).map_err(Into::into),
-    };
+    let answer = attend(site, front, call, body).await;
     let mut response = match answer {
         Ok(response) => response,
         Err(faulty) => {
@@ -74,6 +70,7 @@ pub(super) async fn answer(site: &Arc<Site>, front: &Arc<Socketio>, call: &mut C
 
 async fn attend(site: &Arc<Site>, front: &Arc<Socketio>, call: &mut Call, body: impl BodyStream) -> Answer {
     if call.method == Method::OPTIONS {
+        front.admits_page(&call.headers, call.info.secure)?;
         return Ok(preflight());
     }
     let query = call.query()?;
@@ -86,6 +83,7 @@ async fn attend(site: &Arc<Site>, front: &Arc<Socketio>, call: &mut Call, body: 
         let Some(session) = front.sessions().find(sid) else {
             return numbered(site, call, EngineFault::Session);
         };
+        front.admits_page(&call.headers, call.info.secure)?;
         let answer = match (wanted, &call.method) {
             (Wanted::Polling, &Method::GET) => poll(call, session).await,
             (Wanted::Polling, &Method::POST) => post(front, session, body).await?,
@@ -106,9 +104,17 @@ async fn attend(site: &Arc<Site>, front: &Arc<Socketio>, call: &mut Call, body: 
     begin(site, front, call, query, wanted)
 }
 
-/// Opens a session: the first half of the corridor was passed, the rest waits for the token.
+/// Opens a session: the first half of the corridor, and the page; the rest waits for the token.
 fn begin(site: &Arc<Site>, front: &Arc<Socketio>, call: &mut Call, query: Query, wanted: Wanted) -> Answer {
+    let upgrade = match wanted {
+        Wanted::Polling => None,
+        Wanted::Websocket => match upgrade(call) {
+            Some(upgrade) => Some(upgrade),
+            None => return numbered(site, call, EngineFault::Request),
+        },
+    };
     site.house.gate.approach(&call.address, clock::now())?;
+    front.admits_page(&call.headers, call.info.secure)?;
     let visitor = Visitor {
         request_id: call.request_id,
         address: call.address,
@@ -119,20 +125,16 @@ fn begin(site: &Arc<Site>, front: &Arc<Socketio>, call: &mut Call, query: Query,
         user_agent: call.name_of_agent(),
         path: call.path.as_str().into(),
     };
-    if wanted == Wanted::Polling {
+    let Some((upgrade, on_upgrade)) = upgrade else {
         // Its sockets come and go: a place among the strangers is its own.
         let place = call.info.ticket.another().ok_or_else(crowded)?;
         let session = open(site, front, visitor, Arc::new(place))?;
         let opening = session.opening(true);
         tokio::spawn(session.run());
         return Ok(plain(opening));
-    }
-    let (Ok(upgrade), Some(on_upgrade)) = (examine(&call.method, call.version, &call.headers), call.on_upgrade.take())
-    else {
-        return numbered(site, call, EngineFault::Request);
     };
     let session = open(site, front, visitor, Arc::clone(&call.info.ticket))?;
-    let limits = limits(front, false);
+    let limits = SocketLimits { max_message: front.most_bytes(false), ..SocketLimits::default() };
     tokio::spawn(async move {
         if let Ok(Ok((wire, leftover))) = tokio::time::timeout(UPGRADE_PATIENCE, upgraded(on_upgrade)).await {
             // A task of its own again: this one's state holds what the upgrade needed.
@@ -140,6 +142,12 @@ fn begin(site: &Arc<Site>, front: &Arc<Socketio>, call: &mut Call, query: Query,
         }
     });
     Ok(switching(&upgrade))
+}
+
+/// The proper request for a WebSocket, where it is one.
+fn upgrade(call: &mut Call) -> Option<(Upgrade, OnUpgrade)> {
+    let upgrade = examine(&call.method, call.version, &call.headers).ok()?;
+    Some((upgrade, call.on_upgrade.take()?))
 }
 
 /// Offers a session a WebSocket; the session decides.
@@ -187,7 +195,7 @@ async fn post(
         Err(refusal) => {
             let too_big = refusal.code == Code::MessageTooBig;
             let answer = if too_big { Err(refusal.clone()) } else { Ok(Err(EngineFault::Request)) };
-            let _ = requests.send(Request::Fail(refusal)).await;
+            let _ = requests.send(Request::Fail(Box::new(refusal))).await;
             return answer;
         }
     };
@@ -246,10 +254,6 @@ fn kept(headers: &HeaderMap) -> HeaderMap {
         }
     }
     kept
-}
-
-fn limits(front: &Socketio, is_in: bool) -> SocketLimits {
-    SocketLimits { max_message: front.most_bytes(is_in), ..SocketLimits::default() }
 }
 
 fn crowded() -> Refusal {

@@ -45,6 +45,10 @@ impl Session {
             return Err(broken("a second CONNECT to a namespace that the client is in"));
         }
         let Some(endpoint) = self.front.namespace(path).cloned() else {
+            // The client is told in the words of the protocol, the operator in the house's.
+            let refusal = Refusal::new(Code::NotFound, format!("there is no namespace `{path}`"));
+            self.site.house.metrics.refused(refusal.code);
+            self.site.house.audit.refused(&refusal, &self.visitor.subject(), now);
             let unknown = Outgoing::ConnectError { message: "Invalid namespace", data: None }.to_message(path);
             self.own.push_back(unknown.into());
             return self.one_more_failed();

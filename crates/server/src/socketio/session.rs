@@ -53,7 +53,7 @@ pub(crate) enum Request {
     /// A POST: whole packets, and whether they were taken.
     Post(Vec<Inbound>, oneshot::Sender<Result<(), EngineFault>>),
     /// A body that was none: the session is to end.
-    Fail(Refusal),
+    Fail(Box<Refusal>),
     /// A WebSocket that is to carry the session.
     Websocket(Box<Socket<Wire>>, Arc<Ticket>),
 }
@@ -128,12 +128,12 @@ pub(crate) fn open(
     front: &Arc<Socketio>,
     visitor: Visitor,
     stranger: Arc<Ticket>,
-) -> Result<Session, Refusal> {
+) -> Result<Box<Session>, Refusal> {
     let (place, shared, requests) = front.sessions().enter()?;
     let (teller, told) = mpsc::channel(TOLD);
     let now = clock::now();
     let limits = PacketLimits { bytes: front.most_bytes(true), ..PacketLimits::default() };
-    Ok(Session {
+    Ok(Box::new(Session {
         site: Arc::clone(site),
         front: Arc::clone(front),
         visitor: Arc::new(visitor),
@@ -162,7 +162,7 @@ pub(crate) fn open(
         awaited: None,
         connect_by: Some(now.tick + front.times.connect_timeout),
         closing: None,
-    })
+    }))
 }
 
 impl Session {
@@ -180,14 +180,22 @@ impl Session {
     }
 
     /// Carried by a WebSocket from the start.
-    pub(crate) fn on(mut self, socket: Socket<Wire>) -> Self {
+    pub(crate) fn on(mut self: Box<Self>, socket: Socket<Wire>) -> Box<Self> {
         self.own.push_back(self.opening(false).into());
         self.carrier = Carrier::Websocket(Box::new(socket));
         self
     }
 
     /// Serves the session until it ends.
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(mut self: Box<Self>) {
+        if self.live().await {
+            // Boxed, since the task would otherwise keep room for it all its life.
+            Box::pin(self.finish()).await;
+        }
+    }
+
+    /// Whether there is anybody to say goodbye to at the end.
+    async fn live(&mut self) -> bool {
         let mut timer = Box::pin(tokio::time::sleep(Duration::ZERO));
         let mut armed = None;
         loop {
@@ -196,7 +204,7 @@ impl Session {
             self.read(now);
             self.say_what_waits(now);
             if self.is_over(now) {
-                break;
+                return true;
             }
             let wake = self.next_due(now);
             if armed.is_none_or(|at| wake < at) {
@@ -216,11 +224,10 @@ impl Session {
                 }
                 moved = Moving::next(&mut self.moving) => self.moved(moved, clock::now()),
                 () = self.shared.probe.notified() => self.ping(),
-                () = evicted(self.stranger.as_deref()) => return,
+                () = evicted(self.stranger.as_deref()) => return false,
                 () = timer.as_mut() => armed = None,
             }
         }
-        self.finish().await;
     }
 
     /// Whether more of the client is to be read.
@@ -316,7 +323,7 @@ impl Session {
                 self.posted = Some(answer);
                 self.incoming.extend(packets);
             }
-            Request::Fail(refusal) => self.fail(refusal, now),
+            Request::Fail(refusal) => self.fail(*refusal, now),
             Request::Websocket(socket, ticket) => self.try_out(socket, ticket, now),
         }
     }
@@ -459,8 +466,8 @@ impl Session {
         now.tick >= closing.until || all_said && (closing.is_told || matches!(self.carrier, Carrier::Websocket(_)))
     }
 
-    async fn finish(self) {
-        let Self { site, place, visitor, carrier, lines, closing, counted, requests, .. } = self;
+    async fn finish(self: Box<Self>) {
+        let Self { site, place, visitor, carrier, lines, closing, counted, requests, .. } = *self;
         // Whoever asks from here on asks in vain; whoever is still in a namespace is not any more.
         drop((place, requests, lines));
         let refusal = closing.and_then(|closing| closing.refusal);

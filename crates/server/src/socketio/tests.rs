@@ -2,10 +2,30 @@
 
 mod world;
 
+use std::future::Future;
+
 use gateway_domain::Code;
 
 use self::world::{World, later, settle};
+use super::{
+    line::{Heard, Told},
+    session::{Request, Session},
+};
 use crate::hub::Transport;
+
+/// Every session costs this much for as long as it lives, beside the connections of its namespaces.
+#[test]
+fn an_idle_session_stays_small() {
+    fn future_size<A, F: Future>(_: fn(A) -> F) -> usize {
+        size_of::<F>()
+    }
+    let (served, own) = (future_size(Session::run), size_of::<Session>());
+    assert!(served <= 1_024, "the task of a session takes {served} bytes");
+    assert!(own <= 768, "and what it holds {own} bytes");
+    for (size, most) in [(size_of::<Request>(), 56), (size_of::<Told>(), 40), (size_of::<Heard>(), 40)] {
+        assert!(size <= most, "what goes through a queue takes {size} bytes");
+    }
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_stranger_has_the_time_for_a_connect_and_no_more() {

@@ -142,7 +142,7 @@ impl World {
         Self { site: Arc::new(site), front, token: token.expose().to_owned() }
     }
 
-    fn session(&self) -> super::super::session::Session {
+    fn session(&self) -> Box<super::super::session::Session> {
         let visitor = Visitor {
             request_id: RequestId::new(uuid::Uuid::new_v4()),
             address: ClientAddress::Local,
