@@ -14,8 +14,8 @@
 //! let Body::Event(event) = packet.body else { return Err("no event".into()) };
 //! assert_eq!((event.ack, &*event.name, event.arguments[0].get()), (Some(7), "command", r#"{"do":"it"}"#));
 //!
-//! let text = Outgoing::Ack { id: 7, argument: &event.arguments[0] }.to_message("/dashboard");
-//! assert_eq!(text, r#"43/dashboard,7[{"do":"it"}]"#);
+//! let text = Outgoing::Event { name: "noted", argument: &event.arguments[0] }.to_message("/dashboard");
+//! assert_eq!(text, r#"42/dashboard,["noted",{"do":"it"}]"#);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -1,7 +1,7 @@
-//! What a server says. Everything is written as the message of Engine.IO that carries it, which is the same text on a
-//! WebSocket and in a polled payload: it is made once, whoever reads it.
-
-use std::fmt::Write as _;
+//! What a server says of its own accord. Everything is written as the message of Engine.IO that carries it, which is the
+//! same text on a WebSocket and in a polled payload: it is made once, whoever reads it. What the gateway's messages are
+//! in a namespace, and with them admissions and answers, is written where vocabularies are
+//! (`gateway_domain::vocabulary`).
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -9,11 +9,6 @@ use serde_json::value::RawValue;
 /// A packet to a client. None has attachments.
 #[derive(Clone, Copy)]
 pub enum Outgoing<'a> {
-    /// The client is let in.
-    Connect {
-        /// What its connection is called.
-        sid: &'a str,
-    },
     /// The client is not let in.
     ConnectError {
         /// What the client's `error.message` says.
@@ -28,13 +23,6 @@ pub enum Outgoing<'a> {
         /// Its argument.
         argument: &'a RawValue,
     },
-    /// The answer to an event of the client, with one argument.
-    Ack {
-        /// The number that the event had.
-        id: u64,
-        /// The answer.
-        argument: &'a RawValue,
-    },
     /// The client is put out of the namespace. It does not come back by itself.
     Disconnect,
 }
@@ -46,20 +34,13 @@ struct Refused<'a> {
     data: Option<&'a RawValue>,
 }
 
-#[derive(Serialize)]
-struct Admitted<'a> {
-    sid: &'a str,
-}
-
 impl Outgoing<'_> {
     /// The packet in that namespace, as a text message of Engine.IO. The namespace has no comma.
     pub fn to_message(&self, namespace: &str) -> String {
         let mut text = String::from("4");
         text.push(match self {
-            Self::Connect { .. } => '0',
             Self::Disconnect => '1',
             Self::Event { .. } => '2',
-            Self::Ack { .. } => '3',
             Self::ConnectError { .. } => '4',
         });
         if namespace != "/" {
@@ -67,14 +48,10 @@ impl Outgoing<'_> {
             text.push(',');
         }
         match self {
-            Self::Connect { sid } => text.push_str(&json(&Admitted { sid })),
             Self::Disconnect => {}
             Self::Event { name, argument } => {
                 // One list around a text that is escaped and JSON that is whole.
                 text.extend(["[", &json(name), ",", argument.get(), "]"]);
-            }
-            Self::Ack { id, argument } => {
-                let _ = write!(text, "{id}[{}]", argument.get());
             }
             Self::ConnectError { message, data } => text.push_str(&json(&Refused { message, data: *data })),
         }

@@ -250,8 +250,6 @@ fn a_server_says_what_the_protocol_has() {
     let json = |text: &str| RawValue::from_string(text.into()).unwrap();
     let (list, data) = (json("[1]"), json(r#"{"code":"BANNED"}"#));
     for (outgoing, namespace, text) in [
-        (Outgoing::Connect { sid: "oSO0" }, "/admin", r#"40/admin,{"sid":"oSO0"}"#),
-        (Outgoing::Connect { sid: "oSO0" }, "/", r#"40{"sid":"oSO0"}"#),
         (Outgoing::ConnectError { message: "no", data: None }, "/", r#"44{"message":"no"}"#),
         (
             Outgoing::ConnectError { message: "n\"o", data: Some(&data) },
@@ -260,7 +258,6 @@ fn a_server_says_what_the_protocol_has() {
         ),
         (Outgoing::Event { name: "a\"b", argument: &list }, "/admin", r#"42/admin,["a\"b",[1]]"#),
         (Outgoing::Event { name: "a", argument: &list }, "/", r#"42["a",[1]]"#),
-        (Outgoing::Ack { id: 13, argument: &list }, "/admin", "43/admin,13[[1]]"),
         (Outgoing::Disconnect, "/admin", "41/admin,"),
         (Outgoing::Disconnect, "/", "41"),
     ] {
