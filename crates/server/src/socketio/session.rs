@@ -5,6 +5,9 @@
 //! CONNECT is judged, or a namespace is behind, nothing more is read of the client. A session that closes says what its
 //! namespaces still have to say, within a patience; when its task ends, its place and its namespaces go with it.
 
+mod ending;
+mod saying;
+
 use std::{
     collections::VecDeque,
     sync::{Arc, atomic::Ordering},
@@ -13,8 +16,8 @@ use std::{
 
 use gateway_domain::{Code, ConnectionId, Now, Refusal, RequestId, Tick};
 use gateway_transport::{
-    ClientAddress, CloseFrame, Inbound, Query, Socket, SocketFault, Text, Ticket, Wire,
-    engineio::{Opening, Packet},
+    ClientAddress, Inbound, Query, Socket, Text, Ticket, Wire,
+    engineio::Opening,
     socketio::{Decoder, PacketLimits},
 };
 use http::HeaderMap;
@@ -35,7 +38,6 @@ use super::{
 use crate::{
     audit::Subject,
     clock,
-    connection::CLOSE_PATIENCE,
     http::Site,
     hub::{Occupant, Transport},
 };
@@ -111,15 +113,7 @@ pub(crate) struct Session {
     next_ping: Tick,
     awaited: Option<Tick>,
     pub(super) connect_by: Option<Tick>,
-    pub(super) closing: Option<Closing>,
-}
-
-/// A session on its way out.
-pub(super) struct Closing {
-    until: Tick,
-    refusal: Option<Refusal>,
-    /// Whether a poll was told that it is over.
-    is_told: bool,
+    pub(super) closing: Option<ending::Closing>,
 }
 
 /// A session for that visitor; none where there are too many.
@@ -244,14 +238,6 @@ impl Session {
         }
     }
 
-    /// Asks the client whether it is there, unless it has not even taken the last such question.
-    fn ping(&mut self) {
-        let ping = Text::from(PING);
-        if !self.own.contains(&ping) {
-            self.own.push_back(ping);
-        }
-    }
-
     fn do_what_is_due(&mut self, now: Now) {
         if let Carrier::Websocket(socket) = &self.carrier
             && socket.heard() != self.ws_heard
@@ -340,147 +326,6 @@ impl Session {
             },
             Carried::HungUp => self.gone(None, now),
         }
-    }
-
-    /// Says what waits to be said, as far as the client takes it.
-    fn say_what_waits(&mut self, now: Now) {
-        match &mut self.carrier {
-            Carrier::Websocket(socket) => {
-                while let Some(packet) = self.own.pop_front() {
-                    if let Err(SocketFault::Full) = socket.queue(gateway_transport::Outbound::Text(packet)) {
-                        return self.gone(None, now);
-                    }
-                }
-                if let Some(Told::Over { connection, closes }) = self.stash {
-                    self.stash = None;
-                    self.over(connection, closes, now);
-                }
-            }
-            Carrier::Polling(_) => self.answer_poll(now),
-        }
-        // A line that ended without its last word did not get it through, or not yet.
-        let is_stuck = self.told.len() == TOLD || self.told.is_empty() && self.stash.is_none();
-        if self.closing.is_none() && is_stuck && self.lines.len() < self.namespaces.len() {
-            self.close(None, now);
-        }
-    }
-
-    fn answer_poll(&mut self, now: Now) {
-        if let Some(moving) = &mut self.moving
-            && moving.is_answered()
-        {
-            // The client waits for its poll to end before it moves; what there is to say comes by the other way.
-            if now.tick >= moving.noop_at && self.carrier.answer(Packet::Noop.to_text()) {
-                moving.noop_at = now.tick + super::moving::NOOPS_APART;
-            }
-            return;
-        }
-        if !self.carrier.holds_a_poll() {
-            return;
-        }
-        let mut body = gateway_transport::engineio::PayloadWriter::new(self.front.payload_limits(true));
-        while let Some(packet) = self.own.pop_front() {
-            body.push_text(packet.as_str());
-        }
-        while let Some(told) = self.stash.take().or_else(|| self.told.try_recv().ok()) {
-            match told {
-                Told::Packet(packet) if body.has_room_for(packet.len()) => body.push_text(packet.as_str()),
-                Told::Packet(_) => {
-                    self.stash = Some(told);
-                    break;
-                }
-                Told::Over { connection, closes } => self.over(connection, closes, now),
-            }
-        }
-        // In a body of its own: the library drops what it has not looked at when it reads this.
-        let all_said = self.stash.is_none() && self.lines.is_empty() && body.is_empty();
-        if let Some(closing) = self.closing.as_mut().filter(|_| all_said) {
-            body.push(&Packet::Close);
-            closing.is_told = true;
-        }
-        if !body.is_empty() && !self.carrier.answer(body.into_text()) {
-            self.gone(None, now);
-        }
-    }
-
-    /// A namespace said its last word.
-    fn over(&mut self, connection: ConnectionId, closes: bool, now: Now) {
-        let before = self.namespaces.len();
-        self.namespaces.retain(|namespace| namespace.occupant.id != connection);
-        let is_alone = self.namespaces.is_empty() && self.admitting.is_none();
-        if self.namespaces.len() < before && (closes || is_alone) {
-            self.close(None, now);
-        }
-    }
-
-    /// The client broke the protocol, or is silent: every namespace is told so, then the session closes.
-    pub(super) fn fail(&mut self, refusal: Refusal, now: Now) {
-        if self.closing.is_some() {
-            return;
-        }
-        if self.namespaces.is_empty() {
-            self.site.house.metrics.refused(refusal.code);
-            self.site.house.audit.refused(&refusal, &self.visitor.subject(), now);
-        }
-        for namespace in &self.namespaces {
-            namespace.occupant.end(refusal.clone());
-        }
-        self.begin_to_close(Some(refusal), now);
-    }
-
-    /// The session closes: its namespaces are lost.
-    pub(super) fn close(&mut self, refusal: Option<Refusal>, now: Now) {
-        self.namespaces.clear();
-        self.begin_to_close(refusal, now);
-    }
-
-    /// The client is gone, or has closed.
-    pub(super) fn gone(&mut self, code: Option<u16>, now: Now) {
-        for namespace in self.namespaces.drain(..) {
-            let _ = namespace.to.try_send(Heard::Left(code));
-        }
-        self.told.close();
-        while self.told.try_recv().is_ok() {}
-        self.stash = None;
-        self.begin_to_close(None, now);
-        if let Some(closing) = &mut self.closing {
-            closing.is_told = true;
-        }
-    }
-
-    fn begin_to_close(&mut self, refusal: Option<Refusal>, now: Now) {
-        self.admitting = None;
-        self.moving = None;
-        self.blocked = None;
-        self.incoming.clear();
-        if let Some(posted) = self.posted.take() {
-            let broken = refusal.as_ref().is_some_and(|refusal| refusal.code == Code::ProtocolError);
-            let _ = posted.send(if broken { Err(EngineFault::Request) } else { Ok(()) });
-        }
-        self.closing.get_or_insert(Closing { until: now.tick + CLOSE_PATIENCE, refusal, is_told: false });
-    }
-
-    fn is_over(&self, now: Now) -> bool {
-        let Some(closing) = &self.closing else { return false };
-        let all_said = self.lines.is_empty() && self.stash.is_none() && self.told.is_empty();
-        now.tick >= closing.until || all_said && (closing.is_told || matches!(self.carrier, Carrier::Websocket(_)))
-    }
-
-    async fn finish(self: Box<Self>) {
-        let Self { site, place, visitor, carrier, lines, closing, counted, requests, .. } = *self;
-        // Whoever asks from here on asks in vain; whoever is still in a namespace is not any more.
-        drop((place, requests, lines));
-        let refusal = closing.and_then(|closing| closing.refusal);
-        match carrier {
-            Carrier::Polling(Some(held)) => drop(held.send(Ok(Packet::Close.to_text()))),
-            Carrier::Polling(None) => {}
-            Carrier::Websocket(socket) => {
-                let frame = refusal
-                    .map_or_else(CloseFrame::normal, |refusal| CloseFrame::of(&refusal, Some(visitor.request_id)));
-                socket.close(frame, CLOSE_PATIENCE).await;
-            }
-        }
-        drop((site, counted));
     }
 
     /// What carries the connections, as the lists show it.
