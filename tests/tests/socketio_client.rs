@@ -13,6 +13,8 @@ mod door;
 mod ending;
 #[path = "socketio_client/hearing.rs"]
 mod hearing;
+#[path = "socketio_client/moving.rs"]
+mod moving;
 #[path = "socketio_client/speaking.rs"]
 mod speaking;
 #[path = "socketio_client/told.rs"]

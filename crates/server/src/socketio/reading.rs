@@ -21,15 +21,18 @@ impl Session {
     pub(super) fn read(&mut self, now: Now) {
         self.hand_on_what_was_blocked();
         while self.closing.is_none() && self.admitting.is_none() && self.blocked.is_none() {
-            let Some(message) = self.incoming.pop_front() else {
-                if let Some(posted) = self.posted.take() {
-                    let _ = posted.send(Ok(()));
-                }
-                return;
-            };
+            let Some(message) = self.incoming.pop_front() else { break };
             if let Err(refusal) = self.take_in(&message, now) {
                 self.fail(refusal, now);
             }
+        }
+        // A client moves only when its post was taken; and until it has moved its namespaces may have no room for what
+        // was posted, for nothing is said to it.
+        let waits_to_move = self.moving.as_ref().is_some_and(|moving| moving.is_answered());
+        if (self.incoming.is_empty() && self.blocked.is_none() && self.admitting.is_none() || waits_to_move)
+            && let Some(posted) = self.posted.take()
+        {
+            let _ = posted.send(Ok(()));
         }
     }
 

@@ -207,13 +207,16 @@ impl Session {
             }
             let hear = self.reads();
             let may_tell = self.moving.as_ref().is_none_or(|moving| !moving.is_answered());
+            // Of one that is gone it is said again whenever it is asked: the task would never rest, and keep its
+            // namespaces from ending.
+            let is_there = self.closing.as_ref().is_none_or(|closing| !closing.is_told);
             tokio::select! {
                 biased;
                 Some(request) = self.requests.recv() => self.asked(request, clock::now()),
                 judged = outcome(&mut self.admitting) => self.judged(judged, clock::now()),
                 Some(_) = self.lines.join_next() => {}
                 () = room(self.blocked.as_ref(), &self.namespaces) => {}
-                carried = self.carrier.next(hear, may_tell, &mut self.told, &mut self.stash) => {
+                carried = self.carrier.next(hear, may_tell, &mut self.told, &mut self.stash), if is_there => {
                     self.carried(carried, clock::now());
                 }
                 moved = Moving::next(&mut self.moving) => self.moved(moved, clock::now()),
@@ -293,12 +296,12 @@ impl Session {
                     let _ = answer.send(Err(EngineFault::Request));
                 }
             },
-            Request::Post(..) if matches!(self.carrier, Carrier::Websocket(_)) || self.posted.is_some() => {
-                let Request::Post(_, answer) = request else { return };
+            Request::Post(_, answer) if matches!(self.carrier, Carrier::Websocket(_)) => {
                 let _ = answer.send(Err(EngineFault::Request));
-                if self.posted.is_some() {
-                    self.fail(broken("two posts at once"), now);
-                }
+            }
+            Request::Post(_, answer) if self.posted.is_some() || !self.incoming.is_empty() => {
+                let _ = answer.send(Err(EngineFault::Request));
+                self.fail(broken("two posts at once"), now);
             }
             Request::Post(packets, answer) => {
                 self.alive(now);
