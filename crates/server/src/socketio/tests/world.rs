@@ -36,7 +36,7 @@ use crate::{
     http::Site,
     hub::{Class, Hub, HubRules, Occupant, Post},
     ledger::Ledger,
-    limits::{Accounts, HandshakeLimits},
+    limits::{Accounts, CallLimits, HandshakeLimits},
     metrics::Metrics,
     plans::Plans,
     publish::{Publisher, Schemas},
@@ -104,6 +104,8 @@ impl World {
             hub: Arc::clone(&hub),
         };
         let house = House {
+            node: "node".parse().unwrap(),
+            calls: CallLimits::default(),
             endpoints: Endpoints::default(),
             gate,
             publisher: Publisher::new(Arc::clone(&hub), Schemas::default()),
