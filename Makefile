@@ -9,6 +9,8 @@ LIBRARIES := gateway-domain gateway-auth gateway-transport gateway-server
 # Those with a graph without sockets: built by `make test` and judged by the layer test.
 PURE := gateway-transport gateway-server
 FUZZ_CASES ?= 20000
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS := engineio socketio websocket
 # What `make run` passes on, for instance: make run ARGS="serve --config gateway.toml"
 ARGS ?=
 
@@ -50,10 +52,15 @@ bench: ## the pure parts by cargo bench (benches/ folders), then the load test i
 soak: node browser python ## the long tests that `make test` leaves out (those marked #[ignore]), one after the other
 	$(CARGO) test --workspace --locked -- --ignored --test-threads=1
 
-fuzz: ## the property tests of the libraries with many random cases (FUZZ_CASES=20000): bounded, no coverage feedback
+fuzz: ## properties with many random cases (FUZZ_CASES=20000), then, with a nightly compiler and cargo-fuzz, the targets of fuzz/ (FUZZ_SECONDS=60 each)
 	@echo "files with properties:"; grep -rlE 'proptest!' crates --include='*.rs' | sed 's/^/  /' || echo "  none"
 	@echo "$(FUZZ_CASES) cases for each property"
 	PROPTEST_CASES=$(FUZZ_CASES) $(CARGO) test -p gateway-domain -p gateway-auth -p gateway-transport -p gateway-server --locked
+	@# New inputs go to fuzz/found; what is worth keeping is copied into fuzz/corpus, which `make test` replays with any compiler.
+	@if $(CARGO) +nightly fuzz --version >/dev/null 2>&1; then for target in $(FUZZ_TARGETS); do \
+		mkdir -p fuzz/found/$$target; \
+		$(CARGO) +nightly fuzz run --fuzz-dir fuzz $$target fuzz/found/$$target fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096; done; \
+	else echo "cargo +nightly fuzz is not there: the targets of fuzz/ ($(FUZZ_TARGETS)) were not fuzzed, only replayed by make test"; fi
 
 doc: ## the API documentation, into the target folder
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked

@@ -16,6 +16,8 @@ mod backend;
 mod clients;
 #[path = "docs/hooks.rs"]
 mod hooks;
+#[path = "docs/dashboards.rs"]
+mod dashboards;
 #[path = "docs/page.rs"]
 mod page;
 #[path = "docs/rust_client.rs"]
@@ -76,6 +78,7 @@ pages! {
     the_protocol_page_does_what_it_says "docs/protocol.md",
     the_routing_page_does_what_it_says "docs/routing.md",
     the_security_page_does_what_it_says "docs/security.md",
+    the_socketio_page_does_what_it_says "docs/socketio.md",
     the_troubleshooting_page_does_what_it_says "docs/troubleshooting.md",
     the_webhooks_page_does_what_it_says "docs/webhooks.md",
     the_control_centre_does_what_its_page_says "deploy/examples/agent-control-centre/README.md",

@@ -35,6 +35,7 @@ use gateway_server::{
     plans::Plans,
     publish::Publisher,
     webhook::{Carry, Webhooks},
+    socketio::{SessionTimes, Socketio},
 };
 use gateway_transport::{
     AddressLaw, AddressRule, Counters, ListenAddr, Listener, OriginLaw, TlsMaterial, TokenSources,
@@ -66,6 +67,7 @@ pub fn house(
         auth,
         api_keys,
         endpoints,
+        socketio: _,
         routes: _,
         rooms,
         events: _,
@@ -159,7 +161,7 @@ pub fn house(
 
 /// A gateway with its listeners bound, ready to run.
 pub fn gateway(loaded: &Loaded, secrets: &Secrets, house: House) -> Result<Gateway> {
-    let Config { server, admin, http, limits, .. } = &loaded.config;
+    let Config { server, admin, http, limits, socketio, .. } = &loaded.config;
     let house = Arc::new(house);
     let tasks = TaskTracker::new();
     let counters = Arc::new(Counters::default());
@@ -171,12 +173,19 @@ pub fn gateway(loaded: &Loaded, secrets: &Secrets, house: House) -> Result<Gatew
     };
     let api_origins: Vec<String> = http.origins.iter().map(ToString::to_string).collect();
     let api_origins = OriginLaw::parse(&api_origins)?;
+    let strangers = limits.unauthenticated.get() as usize;
+    let sessions = house.hub.rules().seats.saturating_add(strangers);
+    let front = (!socketio.namespaces.is_empty())
+        .then(|| namespaces(&loaded.config))
+        .transpose()?
+        .map(|namespaces| Arc::new(Socketio::new(socketio.path.as_str(), times(socketio), namespaces, sessions)));
     let site = |addresses: &Arc<AddressLaw>, doors, api| {
         Arc::new(Site {
             house: Arc::clone(&house),
             addresses: Arc::clone(addresses),
             api_origins: api_origins.clone(),
             doors,
+            socketio: front.clone().filter(|_| doors),
             api,
             max_body: MAX_BODY,
             tasks: tasks.clone(),
@@ -240,6 +249,21 @@ fn doors(endpoints: &[config::Endpoint]) -> Result<Endpoints> {
         vocabulary
     };
     endpoints.iter().map(|written| endpoint(written, shared(written.vocabulary()?))).collect()
+}
+
+/// The namespaces of Socket.IO, as the doors that they are.
+pub fn namespaces(config: &Config) -> Result<Vec<Endpoint>> {
+    let native = Arc::new(Vocabulary::native());
+    let namespaces = config.socketio.namespaces.iter();
+    namespaces.map(|namespace| endpoint(&namespace.as_endpoint(), Arc::clone(&native))).collect()
+}
+
+fn times(socketio: &config::Socketio) -> SessionTimes {
+    SessionTimes {
+        ping_interval: socketio.ping_interval.get(),
+        ping_timeout: socketio.ping_timeout.get(),
+        connect_timeout: socketio.connect_timeout.get(),
+    }
 }
 
 fn endpoint(endpoint: &config::Endpoint, vocabulary: Arc<Vocabulary>) -> Result<Endpoint> {

@@ -24,6 +24,7 @@ mod secret;
 mod server;
 mod shape;
 mod show;
+mod socketio;
 pub mod value;
 mod webhooks;
 
@@ -48,6 +49,7 @@ pub use self::{
     secret::{ApiKeyMaterial, HookSecrets, KeyMaterial, Secret, Secrets, TlsMaterial},
     server::{Admin, Audit, AuditAddress, ClientAddress, Http, LogFormat, Server, State, Tls},
     webhooks::{HookBreaker, HookEvent, HookQueue, Webhook},
+    socketio::{Namespace, Socketio},
 };
 pub(crate) use self::{
     document::{Document, Node},
@@ -86,6 +88,8 @@ pub struct Config {
     pub api_keys: Vec<ApiKey>,
     /// The doors, each with its own law.
     pub endpoints: Vec<Endpoint>,
+    /// The door of Socket.IO.
+    pub socketio: Socketio,
     /// Which message goes where.
     pub routes: Vec<Route>,
     /// The rooms, and who may subscribe.

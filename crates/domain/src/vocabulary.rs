@@ -4,7 +4,10 @@
 //! Everything inside speaks the native language. What comes in is read by [`Vocabulary::read`], what goes out is
 //! written by [`Vocabulary::write`], and both touch names only: payloads and members of a client's own stay as they are.
 //! Whatever a client sends elsewhere, nobody here takes it for a word of the gateway's.
+//!
+//! A namespace of Socket.IO has a language of its own form, too: its packets (`socketio`).
 
+mod socketio;
 mod spec;
 
 use std::borrow::Cow;
@@ -14,6 +17,7 @@ use crate::{
     relay::Object,
 };
 
+use self::socketio::Packets;
 pub use self::spec::{VocabularyFault, VocabularySpec};
 
 /// The words of an endpoint.
@@ -25,6 +29,7 @@ pub struct Vocabulary {
     payload: Box<str>,
     reply_to: Box<str>,
     native: bool,
+    packets: Option<Packets>,
 }
 
 impl Default for Vocabulary {
@@ -36,7 +41,20 @@ impl Default for Vocabulary {
 impl Vocabulary {
     /// The gateway's own language.
     pub fn native() -> Self {
-        Self { types: Vec::new(), id: "id".into(), payload: "payload".into(), reply_to: "replyTo".into(), native: true }
+        Self {
+            types: Vec::new(),
+            id: "id".into(),
+            payload: "payload".into(),
+            reply_to: "replyTo".into(),
+            native: true,
+            packets: None,
+        }
+    }
+
+    /// The language of a namespace of Socket.IO: what is read is `ACK["type",payload]`, what is written a whole packet,
+    /// as the message of Engine.IO that carries it.
+    pub fn socketio(namespace: &str) -> Self {
+        Self { packets: Some(Packets::of(namespace)), native: false, ..Self::native() }
     }
 
     /// Checks the words of an endpoint; all faults at once.
@@ -53,6 +71,9 @@ impl Vocabulary {
     pub fn read<'a>(&self, text: &'a str) -> Result<Message<'a>, MessageFault> {
         if self.native {
             return Message::parse(text);
+        }
+        if self.packets.is_some() {
+            return socketio::read(text);
         }
         let mut members = members(text)?;
         let inner = kind(&members).and_then(|outer| self.inner_type(&outer));
@@ -76,6 +97,9 @@ impl Vocabulary {
 
     /// The id of a text that is no message, where it has one: the error that is told of it bears it.
     pub fn id_in<'a>(&self, text: &'a str) -> Option<Cow<'a, str>> {
+        if self.packets.is_some() {
+            return socketio::id_in(text).map(Cow::Borrowed);
+        }
         lone_text(text, &self.id).filter(|id| (1..=MOST_ID_BYTES).contains(&id.len()))
     }
 
@@ -95,6 +119,9 @@ impl Vocabulary {
             return Some(native.to_owned());
         }
         let members = members(native).ok()?;
+        if let Some(packets) = &self.packets {
+            return packets.write(&members, is_reply);
+        }
         let inner = kind(&members)?;
         let routed = members.iter().any(|(name, _)| name == "from") && !is_reserved_type(&inner);
         if routed && !is_reply && self.inner_type(&inner).is_some() {

@@ -45,6 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         addresses: Arc::new(AddressLaw::default()),
         api_origins: OriginLaw::default(),
         doors: true,
+        socketio: None,
         api: false,
         max_body: 64 << 10,
         tasks: tasks.clone(),

@@ -8,6 +8,7 @@
 //! token's deadline by itself. The [`Session`] decides, the loop does. Whatever way it ends, the [`Seat`] cleans up.
 
 mod greeting;
+mod line;
 mod message;
 mod refresh;
 mod rooms;
@@ -19,9 +20,8 @@ use gateway_domain::{
     Code, Now, Refusal, Tick,
     session::{Due, Session},
 };
-use gateway_transport::{CloseFrame, Inbound, Outbound, Socket, SocketFault};
+use gateway_transport::{Inbound, Outbound, SocketFault};
 use serde::Serialize;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
 use crate::{
@@ -30,6 +30,7 @@ use crate::{
     hub::{Ending, Letter, Occupant, Orders, Put, Seat, notice},
     refusal::ErrorPayload,
 };
+pub use line::{Farewell, Line};
 use refresh::{RefreshQuota, Refreshed};
 use routing::Underway;
 
@@ -42,9 +43,9 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 type Refreshing = Pin<Box<dyn Future<Output = Result<Refreshed, Refusal>> + Send>>;
 
 /// The state of the loop.
-struct Connection<S> {
+struct Connection<L> {
     house: Arc<House>,
-    socket: Socket<S>,
+    line: L,
     occupant: Arc<Occupant>,
     session: Session,
     heard: u64,
@@ -59,17 +60,14 @@ struct Connection<S> {
 }
 
 /// Serves a connection until it ends: sits down, speaks, closes properly.
-pub async fn serve<S>(house: Arc<House>, socket: Socket<S>, mut seat: Seat, occupant: Arc<Occupant>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
-{
+pub async fn serve<L: Line>(house: Arc<House>, line: L, mut seat: Seat, occupant: Arc<Occupant>) {
     let now = clock::now();
     let expires_at = occupant.stands(|standing| standing.principal.expires_at);
     let session = Session::new(&occupant.endpoint.session, expires_at, phase(&occupant), now);
     let refresh_quota = RefreshQuota::default();
     let mut connection = Connection {
         house,
-        socket,
+        line,
         occupant,
         session,
         heard: 0,
@@ -87,9 +85,9 @@ where
         }
         Err(refusal) => Ending::Ours(refusal),
     };
-    let frame = match &ending {
-        Ending::Ours(refusal) => Some(CloseFrame::of(refusal, Some(connection.occupant.request_id))),
-        Ending::Peer(_) => Some(CloseFrame::normal()),
+    let farewell = match &ending {
+        Ending::Ours(refusal) => Some(Farewell::Refused(refusal.clone(), connection.occupant.request_id)),
+        Ending::Peer(_) => Some(Farewell::Answer),
         Ending::Lost(_) | Ending::Aborted => None,
     };
     let [messages, ..] = connection.occupant.traffic.counts();
@@ -97,9 +95,9 @@ where
     // The seat is free before the peer has answered: a slow goodbye keeps nobody out.
     seat.end(ending);
     drop(seat);
-    if let Some(frame) = frame {
+    if let Some(farewell) = farewell {
         // Boxed, since the task would otherwise keep room for it all its life.
-        Box::pin(connection.socket.close(frame, CLOSE_PATIENCE)).await;
+        Box::pin(connection.line.end(farewell, CLOSE_PATIENCE)).await;
     }
 }
 
@@ -110,7 +108,7 @@ fn phase(occupant: &Occupant) -> Duration {
     interval / 2 * part / 256
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
+impl<L: Line> Connection<L> {
     /// Registers first, then asks once more what may have changed since the gate: a ban that came in between has
     /// either seen this connection or is seen by it.
     fn enter(&mut self, seat: &mut Seat, now: Now) -> Result<(), Refusal> {
@@ -137,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 orders = occupant.ordered() => self.obey(orders),
                 outcome = next_outcome(&mut self.refreshing) => self.refreshed(outcome),
                 done = routing::done(&mut self.underway) => self.went(done),
-                inbound = self.socket.next_while_sending(hear, || occupant.take().map(Outbound::Text)) => {
+                inbound = self.line.next_while_sending(hear, || occupant.take().map(Outbound::Text)) => {
                     self.take_in(inbound)
                 }
                 () = timer.as_mut() => { armed = None; ControlFlow::Continue(()) }
@@ -160,7 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                     if endpoint.heartbeat_message && endpoint.hears() {
                         self.say_text(PING.to_owned());
                     }
-                    if let Err(fault) = self.socket.queue(Outbound::Ping(Default::default())) {
+                    if let Err(fault) = self.line.queue(Outbound::Ping(Default::default())) {
                         return ControlFlow::Break(ending_of(fault));
                     }
                 }
@@ -184,7 +182,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
 
     /// Notes that the peer lives, where anything came in since the last look.
     fn listen(&mut self, now: Now) {
-        let heard = self.socket.heard();
+        let heard = self.line.heard();
         // Who is not read, since a message of its own is held back, has shown that it is there.
         if heard != self.heard || self.held.is_some() {
             self.heard = heard;
@@ -247,7 +245,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             return;
         }
         while let Some(text) = self.occupant.take() {
-            if self.socket.queue(Outbound::Text(text)).is_err() {
+            if self.line.queue(Outbound::Text(text)).is_err() {
                 return;
             }
         }
@@ -275,7 +273,7 @@ fn ending_of(fault: SocketFault) -> Ending {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gateway_transport::Wire;
+    use gateway_transport::{Socket, Wire};
 
     /// How much a task that runs this function holds.
     fn future_size<A, B, C, D, F: Future>(_: fn(A, B, C, D) -> F) -> usize {
@@ -286,7 +284,7 @@ mod tests {
     /// refresh, an early close) belongs into a box.
     #[test]
     fn an_idle_connection_stays_small() {
-        let served = future_size(serve::<Wire>);
+        let served = future_size(serve::<Socket<Wire>>);
         let (known, session) = (size_of::<Occupant>(), size_of::<Session>());
         assert!(served <= 1_920, "the task of a connection takes {served} bytes");
         assert!(known <= 464, "what the house knows of a connection takes {known} bytes");

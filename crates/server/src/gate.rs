@@ -4,6 +4,9 @@
 //! [`Gate::admit`] does what may wait: token valid, revoked, user ban, role, user rate, seat. Each check is a `?`;
 //! there is no path to a seat around any of them. A refresh goes through [`Gate::identify`], the middle of the same
 //! corridor.
+//!
+//! [`Gate::examine`] has two halves, for a door where the token comes later than the request: [`Gate::approach`] is about
+//! the address, [`Gate::present`] about the page and its token.
 
 mod check;
 
@@ -94,14 +97,28 @@ pub struct Admitted {
 impl Gate {
     /// The checks that need no token and no waiting.
     pub fn examine(&self, handshake: &Handshake, now: Now) -> Result<Candidate, Refusal> {
+        self.approach(&handshake.address, now)?;
+        self.present(handshake, Ok(None))
+    }
+
+    /// The first half: whether anybody may come in, and from there.
+    pub fn approach(&self, address: &ClientAddress, now: Now) -> Result<(), Refusal> {
         self.hub.open_to_newcomers()?;
-        if let Some(ban) = self.ledger.ban_on(&handshake.address, now) {
+        if let Some(ban) = self.ledger.ban_on(address, now) {
             return Err(banned(&ban));
         }
-        if let Some(ip) = handshake.address.as_ip() {
+        if let Some(ip) = address.as_ip() {
             self.handshakes.knock_from(ip)?;
         }
+        Ok(())
+    }
+
+    /// The second half: whether that page may come in, and a token that was handed over, else that of the request.
+    pub fn present(&self, handshake: &Handshake, handed: Result<Option<Token>, Refusal>) -> Result<Candidate, Refusal> {
         handshake.endpoint.origins.admits(&handshake.headers, handshake.secure)?;
+        if let Some(token) = handed? {
+            return Ok(Candidate { token });
+        }
         let (token, _source) = self
             .token_sources
             .find(&handshake.query, &handshake.headers)?

@@ -10,6 +10,7 @@ mod connections;
 mod cors;
 mod document;
 mod door;
+mod engineio;
 mod events;
 mod health;
 mod operation;
@@ -32,8 +33,9 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 use warp::{Filter, filters::BoxedFilter, reply::Response};
 
-use crate::{audit::Subject, clock, house::House, refusal};
+use crate::{audit::Subject, clock, house::House, refusal, socketio::Socketio};
 use answer::Answer;
+pub(crate) use door::seated;
 
 /// A body has at most this many bytes, where its call says nothing else.
 pub const MAX_BODY: usize = 256 << 10;
@@ -49,6 +51,8 @@ pub struct Site {
     pub api_origins: OriginLaw,
     /// Whether the doors and the token calls are here.
     pub doors: bool,
+    /// The door of Socket.IO, where it is open.
+    pub socketio: Option<Arc<Socketio>>,
     /// Whether the API and the metrics are here.
     pub api: bool,
     /// How large a body may be.
@@ -105,7 +109,7 @@ pub fn routes(site: Arc<Site>) -> BoxedFilter<(Response,)> {
                     info,
                     on_upgrade,
                     address: ClientAddress::Local,
-                    is_at_a_door: site.doors && site.house.endpoints.at(path.as_str()).is_some(),
+                    is_at_a_door: site.is_door(path.as_str()),
                 };
                 async move { respond(site, call, body).await }
             },
@@ -143,10 +147,18 @@ impl Site {
         {
             return door::open(self, call, endpoint, parameters).await;
         }
+        if let Some(front) = self.socketio.as_ref().filter(|front| front.is_at(&call.path)) {
+            return engineio::answer(self, &Arc::clone(front), call, body).await;
+        }
         if call.method == Method::OPTIONS && call.headers.contains_key("origin") {
             return self.preflight(call);
         }
         api::answer(self, call, body).await
+    }
+
+    fn is_door(&self, path: &str) -> bool {
+        self.doors && self.house.endpoints.at(path).is_some()
+            || self.socketio.as_ref().is_some_and(|front| front.is_at(path))
     }
 
     /// Records a refused call and answers it.
@@ -175,6 +187,11 @@ impl Call {
 
     fn user_agent(&self) -> Option<&str> {
         self.headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok())
+    }
+
+    /// What is kept of it.
+    fn name_of_agent(&self) -> Option<Box<str>> {
+        self.user_agent().map(|name| name.chars().take(256).collect::<String>().into())
     }
 
     fn query(&self) -> Result<Query, Refusal> {

@@ -4,7 +4,8 @@
 //! checks, each a `?`, and asks [`ledger`] (who may not), [`limits`] (how often, how much), [`plans`] (which limits)
 //! and [`hub`] (a seat). What is refused becomes an answer in [`refusal`] and a line in [`audit`]. Who is let in is
 //! served by [`connection`]: one task, one select; what it says goes by the routes of the [`house`], or to a [`handler`] of
-//! the embedding service, to those whom the hub finds; when it ends, dropping the seat undoes everything. [`issuing`]
+//! the embedding service, to those whom the hub finds; when it ends, dropping the seat undoes everything. [`socketio`]
+//! is the other door, for pages: the same gate in two halves, the same loop for each of its namespaces. [`issuing`]
 //! gives tokens, where this gateway issues any, and [`publish`] tells and asks for backends, which [`webhook`] tells what
 //! happens. [`clock`] is the only clock, [`words`] says what the domain's words look like over HTTP, [`house`] is what the
 //! rooms share, and [`gateway`] opens the listeners and closes the house.
@@ -46,6 +47,8 @@ pub mod connection;
 pub mod gateway;
 #[cfg(feature = "net")]
 pub mod http;
+#[cfg(feature = "net")]
+pub mod socketio;
 
 #[cfg(feature = "net")]
 pub use gateway::{Gateway, Opening};

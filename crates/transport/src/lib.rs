@@ -6,7 +6,8 @@
 //! The handshake builds without a socket (`default-features = false`): [`upgrade`] is the form of a WebSocket
 //! request, [`query`] and [`credential`] find the token, [`address`] says whose request it is, [`origin`] which pages
 //! may make it, [`close`] how a connection ends, [`text`] what is said to
-//! many at once. With the feature `net`: `listener` accepts, `wire` and `tls` carry,
+//! many at once. [`engineio`] and [`socketio`] are the packets of Socket.IO in two layers, read and written without a
+//! session. With the feature `net`: `listener` accepts, `wire` and `tls` carry,
 //! `proxy_protocol` reads what a balancer says, `websocket` speaks on the upgraded stream.
 //!
 //! ```
@@ -41,8 +42,10 @@
 pub mod address;
 pub mod close;
 pub mod credential;
+pub mod engineio;
 pub mod origin;
 pub mod query;
+pub mod socketio;
 pub mod text;
 pub mod upgrade;
 

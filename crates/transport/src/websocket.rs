@@ -15,6 +15,7 @@ use gateway_domain::{Code, Refusal};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
+pub use decoder::{Decoder, Whole};
 pub use socket::Socket;
 pub use tokio_tungstenite::tungstenite::Utf8Bytes;
 

@@ -14,6 +14,8 @@ use super::{
     stage::is_there,
 };
 
+const PAGE: &str = "docs/authentication.md";
+
 /// Drives a client that is a module with `stayConnected`: the first token has expired, the next is good.
 const DRIVE: &str = r#"
 const [url, expired, good] = process.argv.slice(2);
@@ -31,7 +33,7 @@ process.exit(0);
 "#;
 
 /// What the program said at its end, after an administrator sent its user away.
-async fn driven(gateway: &TestGateway, mut program: Command) -> Value {
+pub(super) async fn driven(gateway: &TestGateway, mut program: Command) -> Value {
     let program = program.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     let running = program.env("no_proxy", "*").spawn().unwrap();
     eventually(20, "the client came in and spoke", async || {
@@ -47,13 +49,13 @@ async fn driven(gateway: &TestGateway, mut program: Command) -> Value {
     serde_json::from_str(output.lines().last().unwrap()).unwrap()
 }
 
-fn expired() -> String {
+pub(super) fn expired() -> String {
     Claims::of("ann", "dashboard").expiring_in(-60).sign()
 }
 
-/// A folder with a file of the page, and with `ws` beside it.
-fn folder_with(name: &str, drive: &str) -> tempfile::TempDir {
-    let page = Page::read("docs/authentication.md");
+/// A folder with a file of that page, and with the packages of the Node clients beside it.
+pub(super) fn folder_with(page: &str, name: &str, drive: &str) -> tempfile::TempDir {
+    let page = Page::read(page);
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join(name), page.file(name)).unwrap();
     fs::write(folder.path().join("drive.mjs"), drive).unwrap();
@@ -71,7 +73,7 @@ fn node(folder: &Path, url: &str) -> Command {
 async fn the_node_client_refreshes_and_stops_as_it_is_told() {
     let gateway = TestGateway::start();
     let drive = format!("import {{ stayConnected }} from \"./client.mjs\";\n{DRIVE}");
-    let folder = folder_with("client.mjs", &drive);
+    let folder = folder_with(PAGE, "client.mjs", &drive);
     let said = driven(&gateway, node(folder.path(), &gateway.ws("/ws/dashboard"))).await;
     assert_eq!(said["asked"], json!([false, true]));
     assert_eq!((&said["end"]["code"], &said["end"]["then"]), (&json!("DISCONNECTED"), &json!("stop")));
@@ -85,7 +87,7 @@ async fn the_browser_client_refreshes_and_stops_as_it_is_told() {
         "import {{ WebSocket }} from \"ws\";\nglobalThis.WebSocket = WebSocket;\n\
          const {{ stayConnected }} = await import(\"./browser.mjs\");\n{DRIVE}"
     );
-    let folder = folder_with("browser.mjs", &drive);
+    let folder = folder_with(PAGE, "browser.mjs", &drive);
     let said = driven(&gateway, node(folder.path(), &gateway.ws("/ws/simulate"))).await;
     assert_eq!(said["asked"], json!([false, true]));
     assert_eq!((&said["end"]["code"], &said["end"]["then"]), (&json!("DISCONNECTED"), &json!("stop")));
@@ -118,7 +120,7 @@ async def on_message(message, socket):
 code, then = asyncio.run(stay_connected(url, token, on_message))
 print(json.dumps({"asked": asked, "end": {"code": code, "then": then}}))
 "#;
-    let folder = folder_with("client.py", "");
+    let folder = folder_with(PAGE, "client.py", "");
     fs::write(folder.path().join("drive.py"), drive).unwrap();
     let mut program = Command::new(&python);
     let arguments = [&gateway.ws("/ws/dashboard"), &expired(), &token("ann", "dashboard")];
@@ -197,7 +199,7 @@ async fn each_part_of_the_rust_backend_does_what_the_page_says() {
 /// The clients carry the advice of the close codes with them: it must be the table's.
 #[test]
 fn the_clients_know_the_advice_of_every_close_code() {
-    let page = Page::read("docs/authentication.md");
+    let page = Page::read(PAGE);
     let of = |advice| -> HashSet<String> {
         let fitting = Code::ALL.iter().filter(|code| code.advice() == Some(advice));
         fitting.filter_map(|code| code.close_code()).map(|code| code.to_string()).collect()

@@ -5,13 +5,14 @@ mod knock;
 mod origin;
 mod state;
 
-use std::{net::IpAddr, path::Path, path::PathBuf};
+use std::{net::IpAddr, path::Path, path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use gateway_domain::{Code, Refusal, Token};
 use gateway_server::{
     House, clock,
+    endpoint::Parameters,
     gate::{Admitted, Check as Step},
 };
 
@@ -95,8 +96,14 @@ impl Check {
     /// Goes the way of a handshake.
     async fn admitted(&self, loaded: &Loaded, house: &House, token: &Token) -> Result<Admitted, Refusal> {
         let (path, query) = self.endpoint.split_once('?').unwrap_or((&self.endpoint, ""));
-        let (endpoint, parameters) = house.endpoints.at(path).ok_or_else(|| {
-            let paths = house.endpoints.iter().map(|endpoint| &*endpoint.path).collect::<Vec<_>>().join(", ");
+        let namespaces = compose::namespaces(&loaded.config).unwrap_or_default();
+        let namespace = || {
+            let found = namespaces.iter().find(|namespace| *namespace.path == *path);
+            found.map(|namespace| (Arc::new(namespace.clone()), Parameters::default()))
+        };
+        let (endpoint, parameters) = house.endpoints.at(path).or_else(namespace).ok_or_else(|| {
+            let paths = house.endpoints.iter().map(|endpoint| &*endpoint.path);
+            let paths = paths.chain(namespaces.iter().map(|namespace| &*namespace.path)).collect::<Vec<_>>().join(", ");
             Refusal::plain(Code::NotFound).because(format!("there is no endpoint at {path}; there are: {paths}"))
         })?;
         let listen = loaded.config.server.listen.to_string();

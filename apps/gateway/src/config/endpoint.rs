@@ -72,23 +72,23 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    fn expiry_warning() -> Limit<Period> {
+    pub(super) fn expiry_warning() -> Limit<Period> {
         Limit::At(Period::seconds(60))
     }
 
-    fn heartbeat() -> Period {
+    pub(super) fn heartbeat() -> Period {
         Period::seconds(25)
     }
 
-    fn heartbeat_timeout() -> Period {
+    pub(super) fn heartbeat_timeout() -> Period {
         Period::seconds(10)
     }
 
-    fn idle_timeout() -> Limit<Period> {
+    pub(super) fn idle_timeout() -> Limit<Period> {
         Limit::Off
     }
 
-    fn max_message() -> Size {
+    pub(super) fn max_message() -> Size {
         Size::kib(1024)
     }
 }

@@ -14,6 +14,7 @@ use super::{
     fault::{Fault, Faults, Place, Places, below, parent},
     routing, schemas, secret,
     shape::{Form, Misfit, SCHEMA, Walk, can_be_off, plain, unknown},
+    socketio,
     value::Scalar,
 };
 
@@ -62,6 +63,7 @@ pub fn load(sources: Sources) -> Result<Loaded, Faults> {
         Faults::gather(std::mem::take(&mut draft.faults))?;
     }
     let mut config: Config = built.try_deserialize().map_err(|fault| draft.impossible(&fault))?;
+    socketio::fit(&mut config, &draft.places);
     routing::fit(&mut config, &draft.places);
     let mut complaints = check::sense(&config, sources.mode);
     if sources.mode == Mode::Serve {

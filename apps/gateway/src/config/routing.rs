@@ -50,12 +50,12 @@ impl Config {
 /// What routes and rules are held against: who can turn up, and what can be meant.
 pub fn surroundings(config: &Config) -> Surroundings {
     // Whoever connects where messages come back unchanged neither sends nor receives anything that is routed.
-    let routed = || config.endpoints.iter().filter(|endpoint| endpoint.handler == Handler::Routes);
+    let doors: Vec<Endpoint> = config.doors().into_iter().map(|(_, endpoint)| endpoint).collect();
+    let routed = || doors.iter().filter(|endpoint| endpoint.handler == Handler::Routes);
     let anybody = routed().any(|endpoint| endpoint.roles.is_empty());
     Surroundings {
         roles: (!anybody).then(|| routed().flat_map(|endpoint| endpoint.roles.iter().cloned()).collect()),
-        endpoints: config
-            .endpoints
+        endpoints: doors
             .iter()
             .map(|endpoint| (endpoint.path.as_str().into(), endpoint.handler == Handler::Routes))
             .collect(),

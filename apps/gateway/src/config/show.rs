@@ -38,6 +38,9 @@ pub(super) fn policy(loaded: &Loaded, open_files: Option<u64>) -> String {
     for endpoint in &config.endpoints {
         say(&door(endpoint));
     }
+    for namespace in &config.socketio.namespaces {
+        say(&format!("Socket.IO at {}, {}", config.socketio.path, door(&namespace.as_endpoint())));
+    }
     if config.routes.is_empty() {
         say("No routes: whatever clients send goes nowhere.");
     }

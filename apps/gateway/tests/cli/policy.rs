@@ -281,7 +281,7 @@ fn one_role_is_shown_alone_and_as_json() {
     let shown: serde_json::Value = serde_json::from_str(&json).unwrap();
     let dashboard = &shown["roles"][0];
     assert_eq!(shown["roles"].as_array().unwrap().len(), 1);
-    assert_eq!(dashboard["endpoints"], serde_json::json!(["/ws/dashboard", "/v1/ws", "/ws/echo"]));
+    assert_eq!(dashboard["endpoints"], serde_json::json!(["/ws/dashboard", "/v1/ws", "/ws/echo", "/dashboard"]));
     let command = &dashboard["sends"][0];
     assert_eq!((&command["replyTimeout"], &command["permission"]), (&"30s".into(), &"command.execute".into()));
     assert_eq!((&command["as"], &command["priority"]), (&"AGENT_COMMAND".into(), &false.into()));

@@ -43,7 +43,7 @@ pub(super) fn compile(spec: &VocabularySpec) -> Result<Vocabulary, Vec<Vocabular
     }
     let [id, payload, reply_to] = envelope;
     let native = types.is_empty() && (id, payload, reply_to) == ("id", "payload", "replyTo");
-    Ok(Vocabulary { types, id: id.into(), payload: payload.into(), reply_to: reply_to.into(), native })
+    Ok(Vocabulary { types, id: id.into(), payload: payload.into(), reply_to: reply_to.into(), native, packets: None })
 }
 
 /// The types that are called otherwise.

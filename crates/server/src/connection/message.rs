@@ -2,6 +2,8 @@
 //!
 //! What answers somebody (a pong, a reply that was asked for), a cancel, a refresh and what a priority route takes are
 //! not counted: an answer must not be what puts its sender over the limit, and an emergency stop must always pass.
+//!
+//! Where a line answers every message once, whatever bears an id has its answer in one place of each path: the last.
 
 use bytes::Bytes;
 use gateway_domain::{
@@ -11,9 +13,8 @@ use gateway_domain::{
 };
 use gateway_transport::{Outbound, SocketFault, Utf8Bytes};
 use serde_json::value::RawValue;
-use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::Connection;
+use super::{Connection, line::Line};
 use crate::{audit::Event, endpoint::Handler};
 
 /// Why a message ended the connection.
@@ -28,7 +29,7 @@ impl From<SocketFault> for End {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
+impl<L: Line> Connection<L> {
     pub(super) fn on_text(&mut self, text: &Utf8Bytes, now: Now) -> Result<(), End> {
         self.arrives(text.len(), now)?;
         if matches!(self.occupant.endpoint.handler, Handler::Echo) {
@@ -69,7 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     fn echo(&mut self, message: Outbound, bytes: usize, now: Now) -> Result<(), End> {
         if self.counts(None, now) {
             self.occupant.traffic.sent(bytes);
-            self.socket.queue(message)?;
+            self.line.queue(message)?;
         }
         Ok(())
     }
@@ -77,7 +78,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     fn on_message(&mut self, message: &Message<'_>, now: Now) {
         let id = message.id.as_deref();
         match &*message.kind {
-            "pong" => {}
+            "pong" => self.done(id),
             "auth.refresh" => self.on_refresh(message, now),
             "reply" => self.on_reply(message, now),
             "cancel" => self.on_cancel(message, now),
@@ -123,8 +124,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             let told = refusal.clone().because(format!("{what}: violation {nth}, to wait {wait} s"));
             self.house.audit.event_of(Event::LimitViolated, &told, &self.occupant.subject(), now);
         }
-        if excess.tell {
+        if excess.tell || L::ANSWERS_ONCE && id.is_some() {
             self.say_error(id, &refusal);
+        }
+    }
+
+    /// Nothing is left to be said of a message. Where each wants an answer, this is it.
+    pub(super) fn done(&self, id: Option<&str>) {
+        if L::ANSWERS_ONCE && id.is_some() {
+            self.say_text(Notice { kind: "ack", id, payload: None::<()> }.to_text().unwrap_or_default());
         }
     }
 

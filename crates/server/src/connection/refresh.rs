@@ -6,9 +6,8 @@ use std::{num::NonZeroU32, ops::ControlFlow, sync::Arc, time::Duration};
 use gateway_domain::{Code, Now, Refusal, Timestamp, Token, envelope::Message, plan::Rate};
 use governor::{RateLimiter, clock::Clock};
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::Connection;
+use super::{Connection, line::Line};
 use crate::{
     audit::Event,
     clock,
@@ -69,7 +68,7 @@ impl RefreshQuota {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
+impl<L: Line> Connection<L> {
     pub(super) fn on_refresh(&mut self, message: &Message<'_>, now: Now) {
         let id = message.id.as_deref();
         let credential = self.refresh_quota.admit().and_then(|()| match self.refreshing {

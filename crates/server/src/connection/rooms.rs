@@ -6,9 +6,8 @@ use gateway_domain::{
     history::Position,
 };
 use serde::Deserialize;
-use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::Connection;
+use super::{Connection, line::Line};
 
 #[derive(Deserialize)]
 struct Wish {
@@ -16,7 +15,7 @@ struct Wish {
     since: Option<Position>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
+impl<L: Line> Connection<L> {
     pub(super) fn on_subscribe(&self, message: &Message<'_>, now: Now) {
         let id = message.id.as_deref();
         match message.payload_as::<Wish>() {

@@ -14,12 +14,9 @@ use gateway_domain::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    sync::oneshot,
-};
+use tokio::sync::oneshot;
 
-use super::{Connection, message::shortened};
+use super::{Connection, line::Line, message::shortened};
 use crate::{
     clock,
     endpoint::Handler,
@@ -67,12 +64,12 @@ pub(super) async fn done(underway: &mut Option<Box<Underway>>) -> Done {
     done
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
+impl<L: Line> Connection<L> {
     /// What the last message set going is done.
     pub(super) fn went(&mut self, done: Done) -> ControlFlow<Ending> {
         match done {
             Done::Posted(id, Some(count)) => self.acknowledge(id.as_deref(), count),
-            Done::Posted(_, None) => {}
+            Done::Posted(id, None) => self.done(id.as_deref()),
             Done::Served(id, handled) => self.served(id.as_deref(), handled, clock::now()),
         }
         // A service may have set going something else.
@@ -141,9 +138,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         if let [Target::Subscribe(_), ..] = targets.as_slice() {
             // Where the payload says so as a `subscribe` would, what was missed is recovered.
             let Resumption { since } = message.payload_as().unwrap_or_default();
+            let mut id = message.id.as_deref();
             for target in &targets {
                 if let Target::Subscribe(room) = target {
-                    self.subscribe(message.id.as_deref(), room, since.as_ref(), now);
+                    self.subscribe(id, room, since.as_ref(), now);
+                    // One answer is the first room's, the others are told of themselves.
+                    id = id.filter(|_| !L::ANSWERS_ONCE);
                 }
             }
             return;
@@ -156,7 +156,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         if let Some(timeout) = route.reply_timeout() {
             let asking = Asking { asker, asker_id: id, targets: &targets, timeout, correlation: correlation.clone() };
             match self.house.hub.ask(asking, |request_id| text(Some(request_id)), now) {
-                Ok(()) if message.ack => self.acknowledge(id, 1),
+                // Where there is one answer, it is the reply.
+                Ok(()) if message.ack && !L::ANSWERS_ONCE => self.acknowledge(id, 1),
                 Ok(()) => {}
                 Err(refusal) => {
                     self.house.metrics.message_error(refusal.code);
@@ -202,8 +203,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             Reply { message, kind: &message.kind, reply_to: asker_id.as_deref(), request_id, more, from: &from }
                 .to_text()
         };
-        if let Err(unasked) = self.house.hub.reply(self.occupant.id, meant, more, text, now) {
-            self.not_asked(message, unasked, now);
+        match self.house.hub.reply(self.occupant.id, meant, more, text, now) {
+            Ok(()) => self.done(message.id.as_deref()),
+            Err(unasked) => self.not_asked(message, unasked, now),
         }
     }
 
@@ -225,12 +227,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             let found = house.routes.correlations(message).find(|correlation| *correlation.path == *path);
             found.map(|correlation| correlation.value)
         };
-        if house.hub.cancel(self.occupant.id, reply_to.as_deref(), carried) == 0 {
-            let id = message.id.as_deref();
-            if self.counts(id, now) {
-                let why = "no request of that name is open: it was answered, has ended, or was never made";
-                self.refuse(id, &Refusal::new(Code::NotAsked, why), now);
-            }
+        let id = message.id.as_deref();
+        if house.hub.cancel(self.occupant.id, reply_to.as_deref(), carried) > 0 {
+            self.done(id);
+        } else if self.counts(id, now) {
+            let why = "no request of that name is open: it was answered, has ended, or was never made";
+            self.refuse(id, &Refusal::new(Code::NotAsked, why), now);
         }
     }
 
@@ -243,7 +245,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
 
     fn served(&mut self, id: Option<&str>, handled: Handled, now: Now) {
         match handled {
-            Handled::NotMine | Handled::Done => {}
+            Handled::NotMine => {}
+            Handled::Done => self.done(id),
             Handled::Answer(payload) => self.say_text(answer(id, payload)),
             Handled::Refused(refusal) => self.refuse(id, &refusal, now),
             Handled::Later(future) => {

@@ -66,7 +66,7 @@ pub(super) async fn read<T: DeserializeOwned>(
     most: usize,
     empty: Option<T>,
 ) -> Result<T, Faulty> {
-    let bytes = tokio::time::timeout(BODY_PATIENCE, collect(body, most)).await.map_err(|_| too_slow())??;
+    let bytes = collect_patiently(body, most).await?;
     if bytes.is_empty()
         && let Some(empty) = empty
     {
@@ -86,6 +86,11 @@ pub(super) async fn read<T: DeserializeOwned>(
         }],
         allow: None,
     })
+}
+
+/// Reads a body of at most so many bytes, in time.
+pub(super) async fn collect_patiently(body: impl BodyStream, most: usize) -> Result<Vec<u8>, Refusal> {
+    tokio::time::timeout(BODY_PATIENCE, collect(body, most)).await.map_err(|_| too_slow())?
 }
 
 fn too_slow() -> Refusal {

@@ -6,7 +6,7 @@ use gateway_domain::{
     Code, Refusal,
     ban::{Ban, Subject as Banned},
 };
-use gateway_transport::{CloseFrame, Query, Socket, SocketLimits, Upgrade, examine, upgraded};
+use gateway_transport::{ClientAddress, CloseFrame, Query, Socket, SocketLimits, Upgrade, examine, upgraded};
 use http::Method;
 use hyper::upgrade::OnUpgrade;
 use warp::reply::Response;
@@ -17,14 +17,15 @@ use crate::{
     clock, connection,
     endpoint::{Endpoint, Parameters, RejectWith},
     gate::{Admitted, Handshake},
-    hub::{Arrival, Occupant},
+    house::House,
+    hub::{Arrival, Occupant, Seat},
     ledger::{LedgerFault, banned},
 };
 
 /// The subprotocol that is ever selected.
 const SUBPROTOCOL: &str = "gateway.v1";
 /// How long the peer may take between our answer and the stream.
-const UPGRADE_PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const UPGRADE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Lets somebody in, or refuses.
 pub(super) async fn open(site: &Arc<Site>, call: &mut Call, endpoint: Arc<Endpoint>, parameters: Parameters) -> Answer {
@@ -52,7 +53,7 @@ pub(super) async fn open(site: &Arc<Site>, call: &mut Call, endpoint: Arc<Endpoi
     match outcome {
         Ok(admitted) => Ok(welcome(site, call, &upgrade, on_upgrade, endpoint, admitted, autojoin)),
         Err(refusal) => {
-            site.punish(call, &refusal).await;
+            site.punish(&call.address, &call.subject(), &refusal).await;
             match endpoint.reject_with {
                 // What the table gives no close code is a fault of the request, and no browser makes it.
                 RejectWith::CloseCode if refusal.code.close_code().is_some() => {
@@ -72,7 +73,7 @@ async fn pass(site: &Site, handshake: &Handshake) -> Result<Admitted, Refusal> {
 }
 
 /// Whether a connection is put into the rooms that one is put into by itself; who wants to recover them is not.
-fn autojoin(query: &Query) -> Result<bool, Refusal> {
+pub(super) fn autojoin(query: &Query) -> Result<bool, Refusal> {
     match query.get("autojoin")? {
         None | Some("true") => Ok(true),
         Some("false") => Ok(false),
@@ -91,22 +92,15 @@ fn welcome(
     admitted: Admitted,
     autojoin: bool,
 ) -> Response {
-    let Admitted { seat, standing, unknown_plan } = admitted;
-    let now = clock::now();
-    if let Some(plan) = unknown_plan {
-        let subject = Subject { user: Some(&standing.principal.user), ..call.subject() };
-        let reason = format!("no plan is called `{plan}`: `{}` holds instead", standing.plan.name);
-        site.house.audit.event(Event::PlanUnknown, &subject, reason, now);
-    }
     let limits = SocketLimits { max_message: endpoint.max_message, ..SocketLimits::default() };
     let arrival = Arrival {
         request_id: call.request_id,
         endpoint,
         address: call.address,
-        user_agent: call.user_agent().map(|name| name.chars().take(256).collect::<String>().into()),
+        user_agent: call.name_of_agent(),
         autojoin,
     };
-    let occupant = Arc::new(Occupant::new(seat.id(), arrival, standing, now));
+    let (seat, occupant) = seated(&site.house, admitted, arrival, &call.subject());
     let house = Arc::clone(&site.house);
     let ticket = call.info.ticket.clone();
     let tasks = site.tasks.clone();
@@ -121,6 +115,24 @@ fn welcome(
         }
     });
     switching(upgrade)
+}
+
+/// Whoever is let in, as the house will know it.
+pub(crate) fn seated(
+    house: &House,
+    admitted: Admitted,
+    arrival: Arrival,
+    subject: &Subject<'_>,
+) -> (Seat, Arc<Occupant>) {
+    let Admitted { seat, standing, unknown_plan } = admitted;
+    let now = clock::now();
+    if let Some(plan) = unknown_plan {
+        let subject = Subject { user: Some(&standing.principal.user), ..*subject };
+        let reason = format!("no plan is called `{plan}`: `{}` holds instead", standing.plan.name);
+        house.audit.event(Event::PlanUnknown, &subject, reason, now);
+    }
+    let occupant = Arc::new(Occupant::new(seat.id(), arrival, standing, now));
+    (seat, occupant)
 }
 
 impl Site {
@@ -148,12 +160,12 @@ impl Site {
     }
 
     /// Bans an address that was refused too often for faults of its own, where the operator wants that.
-    async fn punish(&self, call: &Call, refusal: &Refusal) {
+    pub(crate) async fn punish(&self, address: &ClientAddress, subject: &Subject<'_>, refusal: &Refusal) {
         let own_fault = matches!(
             refusal.code,
             Code::AuthRequired | Code::TokenInvalid | Code::RateLimited | Code::OriginNotAllowed | Code::RoleMismatch
         );
-        let Some(ip) = call.address.as_ip().filter(|ip| own_fault && self.may_ban(*ip)) else { return };
+        let Some(ip) = address.as_ip().filter(|ip| own_fault && self.may_ban(*ip)) else { return };
         let now = clock::now();
         if let Some((network, law)) = self.house.handshakes.offence(ip, now) {
             let reason = format!("{} refused handshakes within {} s", law.violations, law.within.as_secs());
@@ -167,7 +179,7 @@ impl Site {
             let matches = self.house.hub.end_where(|here| meets(&ban.subject, here), &banned(&ban));
             let note = laid.err().map_or_else(String::new, |fault| format!(" ({fault})"));
             let reason = format!("{} by itself, {matches} connections ended{note}", ban.subject);
-            self.house.audit.event(Event::BanLaid, &call.subject(), reason, now);
+            self.house.audit.event(Event::BanLaid, subject, reason, now);
         }
     }
 
@@ -176,7 +188,7 @@ impl Site {
     }
 }
 
-fn switching(upgrade: &Upgrade) -> Response {
+pub(super) fn switching(upgrade: &Upgrade) -> Response {
     let selected = upgrade.offered.iter().any(|name| &**name == SUBPROTOCOL).then_some(SUBPROTOCOL);
     // The parts are constants and a hash: they always make a response.
     upgrade.response(selected).body(Vec::new().into()).unwrap_or_default()

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -22,10 +22,15 @@ use crate::{audit::Subject, endpoint::Endpoint, limits::Account};
 
 /// What carries a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
+#[repr(u8)]
 pub enum Transport {
     /// A WebSocket of the gateway's own protocol.
     Websocket,
+    /// Socket.IO by long polling.
+    SocketioPolling,
+    /// Socket.IO over a WebSocket.
+    SocketioWebsocket,
 }
 
 /// One live connection.
@@ -37,8 +42,6 @@ pub struct Occupant {
     pub request_id: RequestId,
     /// Through which door it came.
     pub endpoint: Arc<Endpoint>,
-    /// What carries it.
-    pub transport: Transport,
     /// Where from.
     pub address: ClientAddress,
     /// What the client calls itself.
@@ -49,6 +52,7 @@ pub struct Occupant {
     pub traffic: Traffic,
     /// Whether it hears what is said to its user without having asked for it.
     pub hears_user: bool,
+    carried_by: AtomicU8,
     outbox: Outbox,
     user: UserId,
     standing: Mutex<Standing>,
@@ -112,12 +116,12 @@ impl Occupant {
             id,
             request_id: arrival.request_id,
             endpoint: arrival.endpoint,
-            transport: Transport::Websocket,
             address: arrival.address,
             user_agent: arrival.user_agent,
             connected_at: now.wall,
             traffic: Traffic::default(),
             hears_user: arrival.autojoin,
+            carried_by: AtomicU8::new(Transport::Websocket as u8),
             outbox: Outbox::default(),
             user: standing.principal.user.clone(),
             standing: Mutex::new(standing),
@@ -126,6 +130,19 @@ impl Occupant {
         };
         occupant.traffic.heard(now);
         occupant
+    }
+
+    /// What carries it now.
+    pub fn transport(&self) -> Transport {
+        let now = self.carried_by.load(Ordering::Relaxed);
+        let all = [Transport::Websocket, Transport::SocketioPolling, Transport::SocketioWebsocket];
+        all.into_iter().find(|transport| *transport as u8 == now).unwrap_or(Transport::Websocket)
+    }
+
+    /// Something else carries it from now on.
+    #[cfg(feature = "net")]
+    pub(crate) fn carry_by(&self, transport: Transport) {
+        self.carried_by.store(transport as u8, Ordering::Relaxed);
     }
 
     /// Whose it is. A refresh never changes that.

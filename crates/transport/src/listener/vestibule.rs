@@ -74,6 +74,7 @@ impl Vestibule {
         drop(room);
         Some(Ticket {
             vestibule: Arc::clone(self),
+            holder: Mutex::new(holder),
             number,
             evicted,
             is_admitted: AtomicBool::new(false),
@@ -145,6 +146,7 @@ impl Room {
 /// A socket's place among the unauthenticated. It ends when the socket is admitted, or with the ticket.
 pub struct Ticket {
     vestibule: Arc<Vestibule>,
+    holder: Mutex<Option<Network>>,
     number: u64,
     evicted: Arc<Notify>,
     is_admitted: AtomicBool,
@@ -152,6 +154,18 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    /// A place in a room of its own, for whoever brings streams that no listener accepted.
+    pub fn unlisted() -> Self {
+        Self {
+            vestibule: Vestibule::new(&Limits::default(), Arc::default()),
+            holder: Mutex::default(),
+            number: 0,
+            evicted: Arc::default(),
+            is_admitted: AtomicBool::new(false),
+            answers: AtomicU64::new(0),
+        }
+    }
+
     /// Gives the place up: the client has shown who it is, and the handshake's time no longer runs.
     pub fn admit(&self) {
         if !self.is_admitted.swap(true, Ordering::AcqRel) {
@@ -170,6 +184,12 @@ impl Ticket {
         self.evicted.notified().await;
     }
 
+    /// A further place on the same account, for a stranger whose sockets come and go; none where there is no room.
+    pub fn another(&self) -> Option<Self> {
+        let holder = *self.holder.lock().unwrap_or_else(PoisonError::into_inner);
+        self.vestibule.enter(holder)
+    }
+
     /// Counts the place to the client that a balancer told of; false where that one holds too many.
     pub(super) fn attribute(&self, network: Network) -> bool {
         let mut room = self.vestibule.room();
@@ -180,6 +200,7 @@ impl Ticket {
         if let Some(place) = room.leave(self.number) {
             room.place(self.number, Place { holder: Some(network), ..place });
         }
+        *self.holder.lock().unwrap_or_else(PoisonError::into_inner) = Some(network);
         true
     }
 
@@ -293,8 +314,10 @@ mod tests {
         let first = room.enter(None).unwrap();
         let second = room.enter(None).unwrap();
         assert!(first.attribute(from(1).unwrap()));
+        assert!(first.another().is_none(), "a further place is of the same account");
         assert!(!second.attribute(from(1).unwrap()));
         assert!(second.attribute(from(2).unwrap()));
+        assert!(second.another().is_none() && room.enter(from(3)).unwrap().another().is_none());
         drop((first, second));
         assert!(room.room().places.is_empty() && room.room().holders.is_empty(), "nothing is left behind");
     }

@@ -13,8 +13,9 @@ use crate::close::CloseFrame;
 const FRAGMENT_ALLOWANCE: usize = 64 << 10;
 const MOST_CONTROL: u64 = 125;
 
-/// What has come of the frame and of the message under way.
-pub(super) struct Decoder {
+/// Reads one client's frames: what has come of the frame and of the message under way. It holds no stream and waits for
+/// nothing; after a fault, nothing more should be read.
+pub struct Decoder {
     max_message: usize,
     head: Head,
     frame: Option<Frame>,
@@ -24,20 +25,31 @@ pub(super) struct Decoder {
 }
 
 /// What came in, whole.
-pub(super) enum Whole {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whole {
+    /// A text or binary message.
     Message(Inbound),
+    /// A ping, and what its pong is to say.
     Ping(Bytes),
+    /// A pong, whatever it says.
     Pong,
+    /// The peer's close frame. Nothing behind it is read.
     Close(Option<CloseFrame>),
 }
 
 impl Decoder {
-    pub(super) fn new(max_message: usize) -> Self {
+    /// Nothing has come yet; no message may be larger than that.
+    pub fn new(max_message: usize) -> Self {
         Self { max_message, head: Head::default(), frame: None, control: Vec::new(), message: None, ended: false }
     }
 
+    /// The largest message from now on.
+    pub(super) fn allow(&mut self, max_message: usize) {
+        self.max_message = max_message;
+    }
+
     /// Takes from the input to the end of the next whole thing; nothing where the input ends before it.
-    pub(super) fn decode(&mut self, input: &mut &[u8]) -> Result<Option<Whole>, SocketFault> {
+    pub fn decode(&mut self, input: &mut &[u8]) -> Result<Option<Whole>, SocketFault> {
         loop {
             if self.ended {
                 *input = &[];
@@ -72,7 +84,7 @@ impl Decoder {
     }
 
     /// Whether the next byte begins something new.
-    pub(super) fn is_between_messages(&self) -> bool {
+    pub fn is_between_messages(&self) -> bool {
         self.frame.is_none() && self.message.is_none() && self.head.len == 0
     }
 

@@ -110,6 +110,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         poll_fn(|cx| self.poll_flush(cx)).await.map_err(|error| self.gone(error))
     }
 
+    /// From the next frame on, messages may be so large: whoever has shown who it is may say more.
+    pub fn take_messages_of(&mut self, most: usize) {
+        self.limits.max_message = most;
+        self.decoder.allow(most);
+    }
+
     /// How many bytes wait to be written.
     pub fn queued_bytes(&self) -> usize {
         self.output.len()

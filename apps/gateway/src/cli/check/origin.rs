@@ -37,8 +37,8 @@ fn key_behind(
     token: &Token,
 ) -> Option<String> {
     let door = |name: &str| {
-        let at = config.endpoints.iter().position(|own| own.path.as_str() == endpoint)?;
-        Some(format!("endpoints[{at}].{name}"))
+        let (key, _) = config.doors().into_iter().find(|(_, own)| own.path.as_str() == endpoint)?;
+        Some(format!("{key}.{name}"))
     };
     match refusal.code {
         Code::NotFound => Some("endpoints".into()),

@@ -16,10 +16,10 @@ const KEYS: [&str; 10] =
     ["name", "from", "send", "goes_to", "as", "is_request", "is_answer", "refused", "subscribe", "allowed"];
 
 /// One case.
-pub(super) struct Case<'c> {
+pub(super) struct Case {
     pub(super) name: String,
     pub(super) place: Place,
-    pub(super) from: Person<'c>,
+    pub(super) from: Person,
     pub(super) attempt: Attempt,
 }
 
@@ -42,7 +42,7 @@ pub(super) enum Expected {
 }
 
 /// Reads a file of cases.
-pub(super) fn read<'c>(file: &Path, config: &'c Config) -> Result<Vec<Case<'c>>, Faults> {
+pub(super) fn read(file: &Path, config: &Config) -> Result<Vec<Case>, Faults> {
     let one = |line: usize, column: usize, what: String, remedy: &str| {
         let place = Place::File { file: file.to_owned(), line, column };
         let fault = Fault { place, key: String::new(), what, remedy: remedy.to_owned() };
@@ -59,7 +59,7 @@ pub(super) fn read<'c>(file: &Path, config: &'c Config) -> Result<Vec<Case<'c>>,
     reading.end(cases)
 }
 
-fn all<'c>(root: &Node, config: &'c Config, reading: &mut Reading) -> Vec<Case<'c>> {
+fn all(root: &Node, config: &Config, reading: &mut Reading) -> Vec<Case> {
     let Some(root) = reading.table(root, "", &["cases"]) else { return Vec::new() };
     match root.get("cases") {
         Some(Node::List(nodes)) if !nodes.is_empty() => {
@@ -73,7 +73,7 @@ fn all<'c>(root: &Node, config: &'c Config, reading: &mut Reading) -> Vec<Case<'
     }
 }
 
-fn case<'c>(node: &Node, key: &str, config: &'c Config, reading: &mut Reading) -> Option<Case<'c>> {
+fn case(node: &Node, key: &str, config: &Config, reading: &mut Reading) -> Option<Case> {
     let table = reading.table(node, key, &KEYS)?;
     let name: Option<Label> = reading.value(table, "name");
     if !table.has("name") {

@@ -40,7 +40,7 @@ impl<'l> Judge<'l> {
     }
 
     /// Whether a case holds; else what was expected, and what happens.
-    pub(super) fn holds(&self, case: &Case<'_>) -> Result<Result<(), String>> {
+    pub(super) fn holds(&self, case: &Case) -> Result<Result<(), String>> {
         let (holds, expected, happens) = match &case.attempt {
             Attempt::Send { text, expected } => {
                 let outcome = self.outcome(&case.from, text)?;
@@ -62,7 +62,7 @@ impl<'l> Judge<'l> {
     }
 
     /// The way of a message, in the order in which a connection goes it.
-    fn outcome(&self, from: &Person<'_>, text: &str) -> Result<Outcome<'_>> {
+    fn outcome(&self, from: &Person, text: &str) -> Result<Outcome<'_>> {
         let vocabulary = from.endpoint.vocabulary()?;
         let message = match vocabulary.read(text) {
             Ok(message) => message,

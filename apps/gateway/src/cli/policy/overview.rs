@@ -67,7 +67,8 @@ struct Entry {
 pub(super) fn of(loaded: &Loaded, only: Option<&Role>) -> Result<Overview> {
     let config = &loaded.config;
     let known = roles(config);
-    let open = routed(config).any(|endpoint| endpoint.roles.is_empty());
+    let doors = doors(config);
+    let open = routed(&doors).any(|endpoint| endpoint.roles.is_empty());
     let roles: Vec<Option<&Role>> = match only {
         None => known.iter().map(|role| Some(*role)).chain(open.then_some(None)).collect(),
         Some(role) if open || known.contains(role) => vec![Some(role)],
@@ -80,28 +81,34 @@ pub(super) fn of(loaded: &Loaded, only: Option<&Role>) -> Result<Overview> {
             return Err(anyhow!("no endpoint lets anybody in as `{role}`; {remedy}"));
         }
     };
-    Ok(Overview { roles: roles.into_iter().map(|role| powers(config, role)).collect() })
+    Ok(Overview { roles: roles.into_iter().map(|role| powers(config, &doors, role)).collect() })
 }
 
-fn routed(config: &Config) -> impl Iterator<Item = &Endpoint> {
-    config.endpoints.iter().filter(|endpoint| endpoint.handler == Handler::Routes)
+fn doors(config: &Config) -> Vec<Endpoint> {
+    config.doors().into_iter().map(|(_, endpoint)| endpoint).collect()
+}
+
+fn routed(doors: &[Endpoint]) -> impl Iterator<Item = &Endpoint> {
+    doors.iter().filter(|endpoint| endpoint.handler == Handler::Routes)
 }
 
 /// The roles that endpoints are for, and, where anybody may come in, those that routes and rules speak of.
 fn roles(config: &Config) -> BTreeSet<&Role> {
-    let mut roles: BTreeSet<&Role> = config.endpoints.iter().flat_map(|endpoint| &endpoint.roles).collect();
+    let namespaces = config.socketio.namespaces.iter().flat_map(|namespace| &namespace.roles);
+    let mut roles: BTreeSet<&Role> =
+        config.endpoints.iter().flat_map(|endpoint| &endpoint.roles).chain(namespaces).collect();
     roles.extend(config.rooms.rules.iter().flat_map(|rule| &rule.join).filter_map(|join| join.role.as_ref()));
     roles
 }
 
-fn powers(config: &Config, role: Option<&Role>) -> Powers {
+fn powers(config: &Config, all: &[Endpoint], role: Option<&Role>) -> Powers {
     let lets_in =
         |endpoint: &&Endpoint| endpoint.roles.is_empty() || role.is_some_and(|role| endpoint.roles.contains(role));
-    let doors: Vec<&str> = routed(config).filter(lets_in).map(|endpoint| endpoint.path.as_str()).collect();
+    let doors: Vec<&str> = routed(all).filter(lets_in).map(|endpoint| endpoint.path.as_str()).collect();
     let rooms = config.rooms.rules.iter().flat_map(|rule| rule.join.iter().map(move |join| (rule, join)));
     Powers {
         role: role.cloned(),
-        endpoints: config.endpoints.iter().filter(lets_in).map(|endpoint| endpoint.path.to_string()).collect(),
+        endpoints: all.iter().filter(lets_in).map(|endpoint| endpoint.path.to_string()).collect(),
         sends: config.routes.iter().enumerate().filter_map(|(at, route)| way(at, route, role, &doors)).collect(),
         rooms: rooms
             .filter(|(_, join)| join.role.as_ref().is_none_or(|wanted| Some(wanted) == role) && !doors.is_empty())

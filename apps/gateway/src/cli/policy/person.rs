@@ -18,16 +18,16 @@ use crate::config::{
 pub(super) const KEYS: [&str; 8] = ["user", "role", "roles", "permissions", "plan", "agent", "endpoint", "claims"];
 
 /// Who speaks, or wants to hear.
-pub(super) struct Person<'c> {
+pub(super) struct Person {
     principal: Principal,
     role: Option<Role>,
     plan: PlanName,
-    pub(super) endpoint: &'c Endpoint,
+    pub(super) endpoint: Endpoint,
 }
 
-impl<'c> Person<'c> {
+impl Person {
     /// Reads one.
-    pub(super) fn read(table: Table<'_>, config: &'c Config, reading: &mut Reading) -> Option<Self> {
+    pub(super) fn read(table: Table<'_>, config: &Config, reading: &mut Reading) -> Option<Self> {
         let user: UserId = match table.has("user") {
             true => reading.value(table, "user")?,
             false => UserId::parse("somebody").ok()?,
@@ -91,14 +91,14 @@ impl<'c> Person<'c> {
 }
 
 /// The endpoint that the case names, or the first that lets such roles in.
-fn door<'c>(table: Table<'_>, config: &'c Config, roles: &[Role], reading: &mut Reading) -> Option<&'c Endpoint> {
+fn door(table: Table<'_>, config: &Config, roles: &[Role], reading: &mut Reading) -> Option<Endpoint> {
+    let doors: Vec<Endpoint> = config.doors().into_iter().map(|(_, endpoint)| endpoint).collect();
     let opens =
         |endpoint: &Endpoint| endpoint.roles.is_empty() || endpoint.roles.iter().any(|role| roles.contains(role));
     let key = below(table.key, "endpoint");
     if !table.has("endpoint") {
         let narrow = |endpoint: &&Endpoint| !endpoint.roles.is_empty();
-        let routed =
-            || config.endpoints.iter().filter(|endpoint| endpoint.handler == Handler::Routes && opens(endpoint));
+        let routed = || doors.iter().filter(|endpoint| endpoint.handler == Handler::Routes && opens(endpoint));
         // A door for the role says more about a case than one for anybody.
         let found = routed().find(narrow).or_else(|| routed().next());
         if found.is_none() {
@@ -107,11 +107,11 @@ fn door<'c>(table: Table<'_>, config: &'c Config, roles: &[Role], reading: &mut 
                 format!("no endpoint lets somebody in with the roles: {}", if has.is_empty() { "none" } else { &has });
             reading.fault(&key, what, "Give roles that an endpoint is for, or name the endpoint");
         }
-        return found;
+        return found.cloned();
     }
     let path: EndpointPath = reading.value(table, "endpoint")?;
-    let Some(endpoint) = config.endpoints.iter().find(|endpoint| endpoint.path == path) else {
-        let known = || config.endpoints.iter().map(|endpoint| endpoint.path.as_str());
+    let Some(endpoint) = doors.iter().find(|endpoint| endpoint.path == path) else {
+        let known = || doors.iter().map(|endpoint| endpoint.path.as_str());
         reading.fault(&key, format_args!("there is no endpoint `{path}`"), meant(path.as_str(), known));
         return None;
     };
@@ -129,7 +129,7 @@ fn door<'c>(table: Table<'_>, config: &'c Config, roles: &[Role], reading: &mut 
         reading.fault(&key, what, "Give one of those roles, or name another endpoint");
         return None;
     }
-    Some(endpoint)
+    Some(endpoint.clone())
 }
 
 fn meant<'k, I: Iterator<Item = &'k str>>(name: &str, known: impl Fn() -> I) -> String {

@@ -12,7 +12,8 @@ use super::{
 };
 
 pub(super) fn check(config: &Config, complaints: &mut Complaints) {
-    if config.endpoints.is_empty() {
+    let doors = config.doors();
+    if doors.is_empty() {
         complaints.warn(
             "endpoints",
             "there is no endpoint, so that nobody can connect",
@@ -20,10 +21,11 @@ pub(super) fn check(config: &Config, complaints: &mut Complaints) {
         );
     }
     paths(config, complaints);
-    for (at, endpoint) in config.endpoints.iter().enumerate() {
-        one(config, endpoint, &format!("endpoints[{at}]"), complaints);
+    namespaces(config, complaints);
+    for (line, endpoint) in &doors {
+        one(config, endpoint, line, complaints);
     }
-    cookies(config, complaints);
+    cookies(config, &doors, complaints);
     for (at, key) in config.api_keys.iter().enumerate() {
         plan(config, key.plan.as_ref(), &format!("api_keys[{at}].plan"), complaints);
     }
@@ -40,6 +42,31 @@ fn paths(config: &Config, complaints: &mut Complaints) {
             let what = format!("a request could mean this path and `{path}` of endpoints[{first}]");
             complaints.fault(line, what, "Tell them apart by a word before the parameter");
         }
+    }
+}
+
+fn namespaces(config: &Config, complaints: &mut Complaints) {
+    let socketio = &config.socketio;
+    for (at, namespace) in socketio.namespaces.iter().enumerate() {
+        let line = format!("socketio.namespaces[{at}].path");
+        let path = &namespace.path;
+        if let Some(first) = socketio.namespaces.iter().take(at).position(|other| other.path == *path) {
+            let what = format!("socketio.namespaces[{first}] has this path, too");
+            complaints.fault(line, what, "Give each namespace a path of its own");
+        } else if let Some(same) = config.endpoints.iter().position(|endpoint| endpoint.path == *path) {
+            let what = format!("endpoints[{same}] has this path, and a route could mean either");
+            complaints.fault(line, what, "Give each a path of its own");
+        } else if path.is_pattern() || path.as_str().contains(',') {
+            let what = format!("`{path}` cannot be the name of a namespace");
+            complaints.fault(line, what, "Write a name without parameters and commas, such as \"/dashboard\"");
+        }
+    }
+    let mut endpoints = config.endpoints.iter().enumerate();
+    if !socketio.namespaces.is_empty()
+        && let Some((at, endpoint)) = endpoints.find(|(_, endpoint)| socketio.path.collides(&endpoint.path))
+    {
+        let what = format!("Socket.IO is at this path, too (socketio.path), and goes before `{}`", endpoint.path);
+        complaints.fault(format!("endpoints[{at}].path"), what, "Choose another path for one of them");
     }
 }
 
@@ -80,17 +107,17 @@ fn plan(config: &Config, name: Option<&PlanName>, line: &str, complaints: &mut C
 }
 
 /// A browser sends its cookies with whatever page asks it to: only the list of origins tells good pages from bad.
-fn cookies(config: &Config, complaints: &mut Complaints) {
+fn cookies(config: &Config, doors: &[(String, Endpoint)], complaints: &mut Complaints) {
     let cookie = config.auth.token_sources.iter().position(|source| matches!(source, TokenSource::Cookie(_)));
     let Some(at) = cookie else { return };
-    for (number, endpoint) in config.endpoints.iter().enumerate() {
+    for (line, endpoint) in doors {
         if let Some(entry) = endpoint.origins.iter().position(|origin| *origin == Origin::Any) {
             let what = "with tokens in cookies, any page could connect in the name of whoever looks at it";
-            let key = format!("endpoints[{number}].origins[{entry}]");
+            let key = format!("{line}.origins[{entry}]");
             complaints.fault(key, what, "List the pages: origins = [\"https://app.example\"]");
         }
     }
-    if config.endpoints.iter().all(|endpoint| endpoint.origins.is_empty()) {
+    if doors.iter().all(|(_, endpoint)| endpoint.origins.is_empty()) {
         let what = "cookies come from browsers, and no endpoint lists the pages that may connect";
         let key = format!("auth.token_sources[{at}]");
         complaints.fault(key, what, "Add origins = [\"https://app.example\"] to the endpoints that browsers use");

@@ -8,11 +8,10 @@ use super::{
 };
 
 pub(super) fn check(config: &Config, complaints: &mut Complaints) {
-    for (at, endpoint) in config.endpoints.iter().enumerate() {
-        let line = format!("endpoints[{at}]");
+    for (line, endpoint) in config.doors() {
         match endpoint.handler {
-            Handler::Routes => routed(config, endpoint, &line, complaints),
-            Handler::Echo => echoed(endpoint, &line, complaints),
+            Handler::Routes => routed(config, &endpoint, &line, complaints),
+            Handler::Echo => echoed(&endpoint, &line, complaints),
         }
     }
 }

@@ -119,6 +119,53 @@ fn parameters(text: &str) -> Result<String, Unfit> {
 
 through_serde!(EndpointPath);
 
+/// The path of a door that many go through, such as that of Socket.IO: as an endpoint's, without parameters; it may end
+/// in a slash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DoorPath(Box<str>);
+
+impl DoorPath {
+    /// Where every client of Socket.IO looks.
+    pub fn socketio() -> Self {
+        Self("/socket.io/".into())
+    }
+
+    /// The path as it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether an endpoint could mean the same request.
+    pub fn collides(&self, endpoint: &EndpointPath) -> bool {
+        let own: Vec<_> = self.0.trim_end_matches('/').split('/').skip(1).collect();
+        let other: Vec<_> = endpoint.segments().collect();
+        own.len() == other.len() && own.iter().zip(other).all(|(own, other)| other.is_err() || other == Ok(*own))
+    }
+}
+
+impl fmt::Display for DoorPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Value for DoorPath {
+    const KIND: &'static str = "path of a door";
+    const WANTED: &'static str = "a path that starts with a slash and is more than that, such as \"/socket.io/\"";
+
+    fn read(scalar: Scalar<'_>) -> Result<Self, Unfit> {
+        let Scalar::Text(text) = scalar else { return Err(Unfit::not::<Self>(scalar)) };
+        let path = EndpointPath::read(Scalar::Text(text.strip_suffix('/').unwrap_or(text)));
+        match path {
+            Ok(path) if !path.is_pattern() && path.as_str() != "/" => Ok(Self(text.into())),
+            Err(unfit) if unfit.what.contains("collides") => Err(unfit),
+            _ => Err(Unfit::not::<Self>(scalar)),
+        }
+    }
+}
+
+through_serde!(DoorPath);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,6 +210,28 @@ mod tests {
             ("a/b/{agentId}", "is not a valid path"),
         ] {
             assert!(why(text).contains(words), "{text}: {}", why(text));
+        }
+    }
+
+    #[test]
+    fn the_path_of_a_door_may_end_in_a_slash_and_is_no_endpoints() {
+        let door = |text: &str| DoorPath::read(Scalar::Text(text)).map_err(|unfit| unfit.to_string());
+        for text in ["/socket.io/", "/socket.io", "/v1/live/"] {
+            assert_eq!(door(text).unwrap().to_string(), text);
+        }
+        for (text, why) in [
+            ("/", "more than that"),
+            ("", "slash"),
+            ("/a//", "slash"),
+            ("/a/{agentId}", "slash"),
+            ("/api/", "collides"),
+        ] {
+            assert!(door(text).unwrap_err().contains(why), "{text}: {:?}", door(text));
+        }
+        for (one, other, collide) in
+            [("/a/", "/a", true), ("/a/", "/b", false), ("/a/b/", "/a/{agentId}", true), ("/a", "/a/b", false)]
+        {
+            assert_eq!(door(one).unwrap().collides(&path(other)), collide, "{one} {other}");
         }
     }
 

@@ -149,7 +149,7 @@ pub(super) fn described(site: &Site, here: &Occupant, now: Now) -> Connection {
             penalty_seconds: penalty.map(in_seconds),
         },
         endpoint: here.endpoint.path.to_string(),
-        transport: here.transport,
+        transport: here.transport(),
         ip: here.address.to_string(),
         user_agent: here.user_agent.as_deref().map(str::to_owned),
         connected_at: here.connected_at,
