@@ -61,9 +61,12 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let [only] = slices {
+            return self.poll_write(cx, only);
+        }
         let length = slices.iter().map(|part| part.len()).fold(0, usize::saturating_add);
-        let mut joined = [0; SHORT];
-        if length <= SHORT && slices.len() > 1 {
+        if length <= SHORT {
+            let mut joined = [0; SHORT];
             let mut rest = &mut joined[..];
             for part in slices {
                 rest.write_all(part)?;
