@@ -133,6 +133,34 @@ async fn revocations_survive_a_crash_and_a_restart() {
 }
 
 #[tokio::test]
+async fn a_caller_that_was_known_a_moment_ago_is_out_at_once_when_it_is_revoked_banned_or_over() {
+    let gateway = gateway(None);
+    let backend = |user: &str| Claims::of(user, "service").with("iat", now() - 60);
+    let call = async |token: &str| {
+        let (status, answer) = gateway.api_as(token, "GET", "/api/v1/agents", None).await;
+        (status, answer["error"]["code"].as_str().unwrap_or_default().to_owned())
+    };
+    let one = backend("one").with("jti", "t-1").sign();
+    let (all, banned, over) = (backend("two").sign(), backend("three").sign(), backend("four").expiring_in(6).sign());
+    for token in [&one, &all, &banned, &over, &one, &all, &banned, &over] {
+        assert_eq!(call(token).await, (200, String::new()));
+    }
+    revoke(&gateway, json!({"jti": "t-1"})).await;
+    assert_eq!(call(&one).await, (401, "TOKEN_REVOKED".to_owned()));
+    revoke(&gateway, json!({"user": "two"})).await;
+    assert_eq!(call(&all).await, (401, "TOKEN_REVOKED".to_owned()));
+    let ban = json!({"user": "three"});
+    assert_eq!(gateway.api("PUT", "/api/v1/bans", Some(ban.clone())).await.0, 200);
+    assert_eq!(call(&banned).await, (403, "BANNED".to_owned()));
+    assert_eq!(gateway.api("DELETE", "/api/v1/bans", Some(ban)).await.0, 200);
+    assert_eq!(call(&banned).await, (200, String::new()));
+    let told = eventually(30, "a known token whose time is over", async || {
+        Some(call(&over).await).filter(|(status, _)| *status != 200)
+    });
+    assert_eq!(told.await, (401, "TOKEN_EXPIRED".to_owned()));
+}
+
+#[tokio::test]
 async fn only_an_administrator_revokes_and_only_in_the_proper_form() {
     let gateway = gateway(None);
     let order = json!({"jti": "t-1"});

@@ -10,10 +10,12 @@ use gateway_domain::{
 use serde_json::{Map, Value};
 
 use crate::{
+    algorithm::Algorithm,
     claims::{ClaimNames, Reading},
     jws::{Jws, Wanted},
     key::{Key, RoleBound},
     keyring::{KeyWanted, Keyring},
+    remembered::{Proof, Remembered},
 };
 
 /// How long a token may wait for its key.
@@ -53,6 +55,7 @@ impl Default for TokenRules {
 pub struct Authenticator {
     rules: TokenRules,
     keys: Arc<Keyring>,
+    remembered: Remembered,
 }
 
 /// The judgement of a token.
@@ -75,7 +78,7 @@ enum Waited {
 impl Authenticator {
     /// A judge by these rules and keys.
     pub fn new(rules: TokenRules, keys: Arc<Keyring>) -> Self {
-        Self { rules, keys }
+        Self { rules, keys, remembered: Remembered::new() }
     }
 
     /// The keys.
@@ -90,12 +93,42 @@ impl Authenticator {
 
     /// Judges a token, and waits up to [`PATIENCE`] for a key that must be fetched.
     pub async fn verify_patiently(&self, token: &Token, now: Now) -> Result<Principal, Refusal> {
+        // Nearly always the key is here, and nothing is waited for.
+        match self.verify(token, now) {
+            Verdict::Done(judged) => judged,
+            // Boxed, since hardly anybody takes this way, and all would make room for it.
+            Verdict::KeyWanted(wanted) => Box::pin(self.verify_with(wanted, token, now)).await,
+        }
+    }
+
+    /// As [`verify_patiently`](Self::verify_patiently), for somebody who comes with the same token again and again: one
+    /// that was verified is known again, as long as the key that did is still its key and its time is not over.
+    pub async fn verify_caller(&self, token: &Token, now: Now) -> Result<Arc<Principal>, Refusal> {
+        let Some(mark) = self.remembered.mark(token) else {
+            return self.verify_patiently(token, now).await.map(Arc::new);
+        };
+        if let Some(principal) = self.remembered.recall(&mark, &self.keys, now) {
+            return Ok(principal);
+        }
+        if let Ok(Signed::By(signer, claims)) = self.signed(token, now, Waited::NotYet) {
+            let principal = Arc::new(self.principal(&signer.key, claims, now)?);
+            let Signer { key, algorithm, kid } = signer;
+            let proof = Proof { key, algorithm, kid, verified: now.wall, principal: Arc::clone(&principal) };
+            self.remembered.keep(mark, proof);
+            return Ok(principal);
+        }
+        self.verify_patiently(token, now).await.map(Arc::new)
+    }
+
+    /// Judges a token once the keys that it wants were asked for.
+    async fn verify_with(&self, mut wanted: KeyWanted, token: &Token, now: Now) -> Result<Principal, Refusal> {
         let asking = async {
             // The second round is for who joined a fetch that began before its key was published.
             for _ in 0..2 {
+                self.keys.look_up(&wanted, now).await;
                 match self.verify(token, now) {
                     Verdict::Done(judged) => return Some(judged),
-                    Verdict::KeyWanted(wanted) => self.keys.look_up(&wanted, now).await,
+                    Verdict::KeyWanted(more) => wanted = more,
                 }
             }
             None
@@ -113,7 +146,7 @@ impl Authenticator {
 
     fn judge(&self, token: &Token, now: Now, waited: Waited) -> Verdict {
         match self.signed(token, now, waited) {
-            Ok(Signed::By(key, claims)) => Verdict::Done(self.principal(&key, claims, now)),
+            Ok(Signed::By(signer, claims)) => Verdict::Done(self.principal(&signer.key, claims, now)),
             Ok(Signed::KeyWanted(wanted)) => Verdict::KeyWanted(wanted),
             Err(refusal) => Verdict::Done(Err(refusal)),
         }
@@ -126,8 +159,9 @@ impl Authenticator {
         let mut keys = found.keys.into_iter();
         let mut tried = Vec::new();
         for key in keys.by_ref() {
-            if key.verifies(wanted.algorithm, jws.message, jws.signature) {
-                return Ok(Signed::By(key, jws.claims));
+            if key.verifies(wanted.algorithm, jws.message, &jws.signature) {
+                let signer = Signer { key, algorithm: wanted.algorithm, kid: wanted.kid };
+                return Ok(Signed::By(signer, jws.claims));
             }
             tried.push(key);
         }
@@ -203,8 +237,15 @@ impl Authenticator {
 }
 
 enum Signed {
-    By(Arc<Key>, Map<String, Value>),
+    By(Signer, Map<String, Value>),
     KeyWanted(KeyWanted),
+}
+
+/// The key that signed a token, and by what of the token it was chosen.
+struct Signer {
+    key: Arc<Key>,
+    algorithm: Algorithm,
+    kid: Option<Arc<str>>,
 }
 
 fn grants(bound: &RoleBound, role: &Role) -> bool {

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::DecodingKey;
 use serde_json::{Map, Value};
 
 use crate::{
     algorithm::{Algorithm, Family},
     json,
-    key::{Grants, Key, KeyFault, LONGEST_KEY_ID, public_key, secret_key},
+    key::{Grants, Key, KeyFault, LONGEST_KEY_ID, secret_key},
     pem,
+    verifier::Material,
 };
 
 /// What a set gave.
@@ -53,15 +53,14 @@ fn entry_key(entry: &Map<String, Value>, bounds: &SetBounds<'_>) -> Option<Key> 
         Some(Value::String(kid)) if (1..=LONGEST_KEY_ID).contains(&kid.len()) => Some(Arc::from(kid.as_str())),
         Some(_) => return None,
     };
-    let (family, material) = verifying(entry).ok().filter(|(family, _)| *family != Family::Secret)?;
+    let material = verifying(entry).ok().filter(|material| material.family != Family::Secret)?;
     let said = said_algorithm(entry)?;
-    let algorithms: Box<[Algorithm]> = bounds
+    let algorithms = bounds
         .algorithms
         .iter()
         .copied()
-        .filter(|algorithm| algorithm.family() == family && said.is_none_or(|said| said == *algorithm))
-        .collect();
-    let key = Key::of_set(kid, bounds.issuer.cloned(), bounds.grants.clone(), algorithms, material);
+        .filter(|algorithm| algorithm.family() == material.family && said.is_none_or(|said| said == *algorithm));
+    let key = Key::of_set(kid, bounds.issuer.cloned(), bounds.grants.clone(), algorithms, &material).ok()?;
     Algorithm::asymmetric().any(|algorithm| key.serves(algorithm)).then_some(key)
 }
 
@@ -75,18 +74,18 @@ fn said_algorithm(entry: &Map<String, Value>) -> Option<Option<Algorithm>> {
 }
 
 /// Reads one key for one algorithm, from the operator's own hand: here a secret is in its place.
-pub(crate) fn single(bytes: &[u8], algorithm: Algorithm) -> Result<DecodingKey, KeyFault> {
+pub(crate) fn single(bytes: &[u8], algorithm: Algorithm) -> Result<Material, KeyFault> {
     let entry = json::object(bytes).map_err(|_| KeyFault::Jwk("it is not a JSON object"))?;
     if said_algorithm(&entry).is_none_or(|said| said.is_some_and(|said| said != algorithm)) {
         return Err(KeyFault::Jwk("its `alg` is another than the configured one"));
     }
-    let (found, material) = verifying(&entry)?;
-    let wanted = algorithm.family();
+    let material = verifying(&entry)?;
+    let (wanted, found) = (algorithm.family(), material.family);
     if found == wanted { Ok(material) } else { Err(KeyFault::Family { wanted, found }) }
 }
 
 /// The key of an entry that is meant for checking signatures.
-fn verifying(entry: &Map<String, Value>) -> Result<(Family, DecodingKey), KeyFault> {
+fn verifying(entry: &Map<String, Value>) -> Result<Material, KeyFault> {
     if entry.contains_key("d") {
         return Err(KeyFault::PrivateGiven);
     }
@@ -105,9 +104,9 @@ fn verifying(entry: &Map<String, Value>) -> Result<(Family, DecodingKey), KeyFau
         URL_SAFE_NO_PAD.decode(text).map_err(|_| KeyFault::Jwk("a part of it is not base64url"))
     };
     match (text("kty"), text("crv")) {
-        (Some("oct"), None) => Ok((Family::Secret, secret_key(&part("k")?)?)),
+        (Some("oct"), None) => secret_key(&part("k")?),
         (Some("RSA"), None) => {
-            Ok((Family::Rsa, public_key(Family::Rsa, &pem::rsa_from_numbers(&part("n")?, &part("e")?)?)))
+            pem::rsa_from_numbers(&part("n")?, &part("e")?).map(|bytes| Material::new(Family::Rsa, bytes))
         }
         (Some("EC"), Some("P-256")) => point(Family::P256, &part("x")?, &part("y")?, 32),
         (Some("EC"), Some("P-384")) => point(Family::P384, &part("x")?, &part("y")?, 48),
@@ -116,17 +115,15 @@ fn verifying(entry: &Map<String, Value>) -> Result<(Family, DecodingKey), KeyFau
             if x.len() != 32 {
                 return Err(KeyFault::Jwk("a coordinate has not the length of its curve"));
             }
-            let bytes = pem::checked(Family::Ed25519, &x)?;
-            Ok((Family::Ed25519, public_key(Family::Ed25519, &bytes)))
+            pem::checked(Family::Ed25519, &x).map(|bytes| Material::new(Family::Ed25519, bytes))
         }
         _ => Err(KeyFault::Jwk("its `kty` and `crv` are of no use here")),
     }
 }
 
-fn point(family: Family, x: &[u8], y: &[u8], width: usize) -> Result<(Family, DecodingKey), KeyFault> {
+fn point(family: Family, x: &[u8], y: &[u8], width: usize) -> Result<Material, KeyFault> {
     if x.len() != width || y.len() != width {
         return Err(KeyFault::Jwk("a coordinate has not the length of its curve"));
     }
-    let bytes = pem::checked(family, &[&[4], x, y].concat())?;
-    Ok((family, public_key(family, &bytes)))
+    pem::checked(family, &[&[4], x, y].concat()).map(|bytes| Material::new(family, bytes))
 }

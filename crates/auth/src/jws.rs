@@ -19,8 +19,7 @@ pub(crate) struct Jws<'a> {
     pub(crate) claims: Map<String, Value>,
     /// What the signature is over.
     pub(crate) message: &'a [u8],
-    /// Still in base64url, which was checked.
-    pub(crate) signature: &'a str,
+    pub(crate) signature: Vec<u8>,
 }
 
 /// The part of the header that chooses among keys.
@@ -50,9 +49,12 @@ impl<'a> Jws<'a> {
             return Err(malformed("a token has three parts with a dot between them"));
         };
         let message = text.as_bytes().get(..header.len() + 1 + claims.len()).unwrap_or_default();
-        let header = object(header)?;
-        let claims = object(claims)?;
-        URL_SAFE_NO_PAD.decode(signature).map_err(|_| malformed("a part of the token is not base64url"))?;
+        // One buffer for all parts, large enough for the longest: the signature stays in it.
+        let mut bytes = Vec::with_capacity(header.len().max(claims.len()).max(signature.len()));
+        let header = object(decoded(header, &mut bytes)?)?;
+        let claims = object(decoded(claims, &mut bytes)?)?;
+        decoded(signature, &mut bytes)?;
+        let signature = bytes;
         Ok(Self { header, claims, message, signature })
     }
 
@@ -96,7 +98,12 @@ fn is_access_token(typ: &Value) -> bool {
     matches!(typ.strip_prefix("application/").unwrap_or(&typ), "jwt" | "at+jwt")
 }
 
-fn object(part: &str) -> Result<Map<String, Value>, Refusal> {
-    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| malformed("a part of the token is not base64url"))?;
-    json::object(&bytes).map_err(|_| malformed("a part of the token is not a JSON object with every member named once"))
+fn decoded<'b>(part: &str, bytes: &'b mut Vec<u8>) -> Result<&'b [u8], Refusal> {
+    bytes.clear();
+    URL_SAFE_NO_PAD.decode_vec(part, bytes).map_err(|_| malformed("a part of the token is not base64url"))?;
+    Ok(bytes)
+}
+
+fn object(bytes: &[u8]) -> Result<Map<String, Value>, Refusal> {
+    json::object(bytes).map_err(|_| malformed("a part of the token is not a JSON object with every member named once"))
 }

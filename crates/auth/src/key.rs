@@ -4,11 +4,11 @@
 use std::{fmt, sync::Arc};
 
 use gateway_domain::Role;
-use jsonwebtoken::DecodingKey;
 
 use crate::{
     algorithm::{Algorithm, Family},
     jwk, pem,
+    verifier::{Material, Verifier},
 };
 
 /// What the configuration says of a key.
@@ -57,8 +57,8 @@ pub struct Key {
     pub(crate) kid: Option<Arc<str>>,
     pub(crate) issuer: Option<Arc<str>>,
     pub(crate) grants: Arc<Grants>,
-    algorithms: Box<[Algorithm]>,
-    material: DecodingKey,
+    /// One for each algorithm that it serves.
+    verifiers: Box<[Verifier]>,
 }
 
 /// What the tokens of a key may say.
@@ -165,7 +165,7 @@ impl Key {
         let material = match (&spec.material, family) {
             (KeyMaterial::Secret(secret), Family::Secret) => secret_key(secret)?,
             (KeyMaterial::PublicPem(text), family) if family != Family::Secret => {
-                public_key(family, &pem::public_key(text, family)?)
+                Material::new(family, pem::public_key(text, family)?)
             }
             (KeyMaterial::Jwk(json), _) => jwk::single(json, algorithm)?,
             _ => return Err(KeyFault::Material(algorithm)),
@@ -178,8 +178,7 @@ impl Key {
                 user_prefix: spec.user_prefix.filter(|prefix| !prefix.is_empty()),
                 roles: spec.roles.map_or(RoleBound::All, RoleBound::Only),
             }),
-            algorithms: Box::new([algorithm]),
-            material,
+            verifiers: Box::new([Verifier::new(algorithm, &material)?]),
         })
     }
 
@@ -188,10 +187,11 @@ impl Key {
         kid: Option<Arc<str>>,
         issuer: Option<Arc<str>>,
         grants: Arc<Grants>,
-        algorithms: Box<[Algorithm]>,
-        material: DecodingKey,
-    ) -> Self {
-        Self { kid, issuer, grants, algorithms, material }
+        algorithms: impl Iterator<Item = Algorithm>,
+        material: &Material,
+    ) -> Result<Self, KeyFault> {
+        let verifiers = algorithms.map(|algorithm| Verifier::new(algorithm, material)).collect::<Result<_, _>>()?;
+        Ok(Self { kid, issuer, grants, verifiers })
     }
 
     /// The id by which tokens name it.
@@ -211,13 +211,13 @@ impl Key {
 
     /// Whether it serves that algorithm.
     pub fn serves(&self, algorithm: Algorithm) -> bool {
-        self.algorithms.contains(&algorithm)
+        self.verifiers.iter().any(|verifier| verifier.algorithm == algorithm)
     }
 
     /// Whether the signature is this key's. An algorithm that the key does not serve is never tried.
-    pub(crate) fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &str) -> bool {
-        self.serves(algorithm)
-            && jsonwebtoken::crypto::verify(signature, message, &self.material, algorithm.in_library()) == Ok(true)
+    pub(crate) fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        let mut served = self.verifiers.iter();
+        served.any(|verifier| verifier.algorithm == algorithm && verifier.verifies(message, signature))
     }
 }
 
@@ -226,14 +226,14 @@ impl fmt::Debug for Key {
         f.debug_struct("Key")
             .field("name", &self.label())
             .field("issuer", &self.issuer)
-            .field("algorithms", &self.algorithms)
+            .field("algorithms", &self.verifiers.iter().map(|verifier| verifier.algorithm).collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
 }
 
 /// A shared secret that cannot be guessed.
-pub(crate) fn secret_key(secret: &[u8]) -> Result<DecodingKey, KeyFault> {
-    check_secret(secret).map(|()| DecodingKey::from_secret(secret))
+pub(crate) fn secret_key(secret: &[u8]) -> Result<Material, KeyFault> {
+    check_secret(secret).map(|()| Material::new(Family::Secret, secret.to_vec()))
 }
 
 /// Whether a secret can carry a signature.
@@ -247,19 +247,10 @@ pub(crate) fn check_secret(secret: &[u8]) -> Result<(), KeyFault> {
     }
 }
 
-/// A public key from its bare bytes, which were checked.
-pub(crate) fn public_key(family: Family, bytes: &[u8]) -> DecodingKey {
-    match family {
-        Family::Secret => DecodingKey::from_secret(bytes),
-        Family::Rsa => DecodingKey::from_rsa_der(bytes),
-        Family::P256 | Family::P384 => DecodingKey::from_ec_der(bytes),
-        Family::Ed25519 => DecodingKey::from_ed_der(bytes),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
     #[test]
     fn an_algorithm_that_the_key_does_not_serve_is_never_tried() {
@@ -276,6 +267,7 @@ mod tests {
         for algorithm in Algorithm::ALL.iter().copied().filter(|algorithm| algorithm.family() == Family::Secret) {
             let signing = jsonwebtoken::EncodingKey::from_secret(&[7; 32]);
             let signature = jsonwebtoken::crypto::sign(b"x", &signing, algorithm.in_library()).unwrap();
+            let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
             assert_eq!(key.verifies(algorithm, b"x", &signature), algorithm == Algorithm::Hs256);
         }
     }

@@ -70,8 +70,10 @@ pub mod key;
 pub mod keyring;
 mod pem;
 pub mod refresh;
+mod remembered;
 pub mod seal;
 pub mod signing;
+mod verifier;
 
 pub use algorithm::Algorithm;
 pub use api_key::{ApiKey, ApiKeys};

@@ -63,7 +63,7 @@ impl TokenSource {
     fn text<'a>(&self, query: &'a Query, headers: &'a HeaderMap) -> Result<Option<&'a str>, Refusal> {
         match self {
             Self::Query => query.get("token"),
-            Self::Header => bearer(headers),
+            Self::Header => bearer_text(headers),
             Self::Subprotocol => {
                 let tokens = upgrade::offered(headers)?.into_iter().filter_map(|name| name.strip_prefix("bearer."));
                 at_most_one(tokens, "several tokens are offered as subprotocols")
@@ -76,7 +76,12 @@ impl TokenSource {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+/// The bearer token of the header Authorization; one that is there in another form is refused.
+pub fn bearer(headers: &HeaderMap) -> Result<Option<Token>, Refusal> {
+    Ok(bearer_text(headers)?.filter(|text| !text.is_empty()).map(Token::new))
+}
+
+fn bearer_text(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let mut lines = headers.get_all(header::AUTHORIZATION).iter();
     let Some(line) = lines.next() else { return Ok(None) };
     if lines.next().is_some() {

@@ -62,7 +62,7 @@ pub mod wire;
 
 pub use address::{AddressLaw, AddressRule, ClientAddress, Peer, has_forwarding_headers};
 pub use close::CloseFrame;
-pub use credential::{TokenSource, TokenSources};
+pub use credential::{TokenSource, TokenSources, bearer};
 pub use origin::{OriginFault, OriginLaw};
 pub use query::Query;
 pub use text::Text;

@@ -1,7 +1,7 @@
 //! The byte stream under a connection, whichever way it came in.
 
 use std::{
-    io,
+    io::{self, Write as _},
     pin::Pin,
     task::{Context, Poll},
 };
@@ -11,6 +11,10 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 use tokio_rustls::server::TlsStream;
+
+/// What comes in parts and is no longer than this is put together on the stack: the kernel takes one plain write for
+/// less than a list, and nothing is kept for it.
+const SHORT: usize = 1024;
 
 /// A stream of bytes to and from one client.
 #[derive(Debug)]
@@ -57,6 +61,18 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let [only] = slices {
+            return self.poll_write(cx, only);
+        }
+        let length = slices.iter().map(|part| part.len()).fold(0, usize::saturating_add);
+        if length <= SHORT {
+            let mut joined = [0; SHORT];
+            let mut rest = &mut joined[..];
+            for part in slices {
+                rest.write_all(part)?;
+            }
+            return self.poll_write(cx, joined.get(..length).unwrap_or_default());
+        }
         each!(self, stream => Pin::new(stream).poll_write_vectored(cx, slices))
     }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what the tests share is test code too")]
 
+mod callers;
 mod forms;
 mod issuing;
 mod key_material;

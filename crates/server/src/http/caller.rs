@@ -1,10 +1,13 @@
 //! Who calls the API: a token or an API key in a header, never in a query or a cookie; and a role that may.
 
-use gateway_domain::{Code, Refusal, Role, Token, UserId};
-use gateway_transport::{Query, TokenSource, TokenSources};
+use gateway_domain::{Code, Now, Refusal, Role, Token, UserId};
+use gateway_transport::bearer;
 
 use super::{Call, Site};
 use crate::{clock, ledger::banned, ledger::banned_user};
+
+const SERVICE: &str = "service";
+const ADMIN: &str = "admin";
 
 /// What a call needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,11 +27,12 @@ pub(super) struct Caller {
 }
 
 /// Somebody whose credential is good.
-struct Known {
+struct Known<'a> {
     user: UserId,
-    roles: Vec<Role>,
+    /// The role in which it may call; none, where it may not.
+    role: Option<&'static str>,
     /// The API key that was shown, by its id.
-    key: Option<Box<str>>,
+    key: Option<&'a str>,
 }
 
 impl Site {
@@ -38,42 +42,40 @@ impl Site {
         if let Some(ban) = self.house.ledger.ban_on(&call.address, now) {
             return Err(banned(&ban));
         }
-        let Known { user, roles, key } = self.known(call).await.map_err(|refusal| self.after_failure(call, refusal))?;
-        self.house.calls.call_of(&user, key.as_deref()).map_err(|refusal| refusal.of_user(&user))?;
-        let may = |role: &str| roles.iter().any(|own| own.as_str() == role);
+        let Known { user, role, key } =
+            self.known(call, now).await.map_err(|refusal| self.after_failure(call, refusal))?;
+        self.house.calls.call_of(&user, key).map_err(|refusal| refusal.of_user(&user))?;
         let admitted = match need {
-            Need::Service => may("service") || may("admin"),
-            Need::Admin => may("admin"),
+            Need::Service => role,
+            Need::Admin => role.filter(|role| *role == ADMIN),
         };
-        if admitted {
+        if let Some(role) = admitted {
             call.info.ticket.admit();
-            let role = if may("admin") { "admin" } else { "service" };
             return Ok(Caller { user, role });
         }
         let wanted = if need == Need::Admin { "`admin`" } else { "`service` or `admin`" };
         Err(Refusal::new(Code::Forbidden, format!("this call needs the role {wanted}")).of_user(&user))
     }
 
-    async fn known(&self, call: &Call) -> Result<Known, Refusal> {
-        let now = clock::now();
+    async fn known(&self, call: &Call, now: Now) -> Result<Known<'_>, Refusal> {
         if let Some(key) = api_key(call)? {
             let key = self.house.api_keys.find(&key).ok_or_else(wrong_key)?;
             if let Some(refusal) = banned_user(&self.house.ledger, &key.grant.user, now) {
                 return Err(refusal);
             }
-            let (user, roles) = (key.grant.user.clone(), key.grant.roles.clone());
-            return Ok(Known { user, roles, key: Some(key.id.clone()) });
+            let (user, role) = (key.grant.user.clone(), calling_role(&key.grant.roles));
+            return Ok(Known { user, role, key: Some(&key.id) });
         }
-        let sources = TokenSources::new(vec![TokenSource::Header]);
-        let (token, _) = sources.find(&Query::default(), &call.headers)?.ok_or_else(|| {
+        let token = bearer(&call.headers)?.ok_or_else(|| {
             Refusal::new(
                 Code::AuthRequired,
                 "send a bearer token in the header Authorization, or an API key in X-API-Key",
             )
         })?;
-        let principal = self.house.gate.authenticator.verify_patiently(&token, now).await?;
+        // A backend comes with the same token again and again. Whatever it proved, the ledger has the last word, each time.
+        let principal = self.house.gate.authenticator.verify_caller(&token, now).await?;
         self.house.ledger.objection(&principal, now)?;
-        Ok(Known { user: principal.user.clone(), roles: principal.roles.clone(), key: None })
+        Ok(Known { user: principal.user.clone(), role: calling_role(&principal.roles), key: None })
     }
 
     /// Guessing costs: failures count as handshakes of the address, and end in 429.
@@ -81,6 +83,11 @@ impl Site {
         let knock = call.address.as_ip().map_or(Ok(()), |ip| self.house.handshakes.knock_from(ip));
         knock.err().unwrap_or(refusal)
     }
+}
+
+/// The greatest of these roles that may call.
+fn calling_role(roles: &[Role]) -> Option<&'static str> {
+    [ADMIN, SERVICE].into_iter().find(|wanted| roles.iter().any(|role| role.as_str() == *wanted))
 }
 
 /// The API key of a call.
