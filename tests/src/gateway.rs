@@ -157,6 +157,8 @@ impl TestGateway {
 
     /// The audit so far, a line each. It is being written to: what follows the last end of a line is not there yet.
     pub fn audit(&self) -> Vec<Value> {
+        // Lines gather for some milliseconds, and what has happened is to be there.
+        thread::sleep(Duration::from_millis(25));
         let bytes = fs::read(self.folder.path().join("audit.jsonl")).unwrap_or_default();
         let ended = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
         let text = str::from_utf8(&bytes[..ended]).expect("the audit is text");

@@ -321,5 +321,6 @@ async fn the_api_may_have_a_listener_of_its_own() {
     // And no door is there.
     let door = format!("GET /ws?token={} HTTP/1.1", token("ann", "dashboard"));
     assert_eq!(ask(operators, &door, UPGRADE).await.status, 404);
+    gateway.audited("the one who came in", |line| line["event"] == "connected").await;
     assert_eq!(gateway.audit().iter().filter(|line| line["event"] == "connected").count(), 1);
 }

@@ -23,8 +23,8 @@ use gateway_domain::Tick;
 /// How many lines may wait.
 pub(super) const QUEUE: usize = 8_192;
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// How long the thread lets lines gather. While it sleeps nobody has to wake it, which costs more than the line itself;
-/// far too short for the queue to fill.
+/// How long the thread lets lines gather behind those that it wrote. While it sleeps nobody has to wake it, which costs
+/// more than the line itself; far too short for the queue to fill. A line that comes alone is written at once.
 const GATHER: Duration = Duration::from_millis(5);
 
 /// Where the lines go.
@@ -95,7 +95,6 @@ impl Drop for Writer {
 fn run(lines: &Receiver<Arc<Record>>, sink: &mut Sink, lost: &AtomicU64) {
     let mut told = 0;
     while let Ok(first) = lines.recv() {
-        std::thread::sleep(GATHER);
         if let Err(fault) = sink.look() {
             tracing::error!(%fault, "the audit's file was moved away, and cannot be opened anew");
         }
@@ -118,6 +117,7 @@ fn run(lines: &Receiver<Arc<Record>>, sink: &mut Sink, lost: &AtomicU64) {
         if so_far > told && sink.note_lost(so_far - told).is_ok() {
             told = so_far;
         }
+        std::thread::sleep(GATHER);
     }
     let _ = sink.flush();
 }
