@@ -1,5 +1,7 @@
 //! One live connection, as the rest of the house knows it: facts to be listed, and a bell to be rung.
 
+#[cfg(feature = "net")]
+use std::sync::OnceLock;
 use std::{
     sync::{
         Arc,
@@ -11,13 +13,18 @@ use std::{
 use gateway_domain::{
     AgentId, ConnectionId, Now, Principal, Refusal, RequestId, Role, Tick, Timestamp, UserId, plan::Plan,
 };
+#[cfg(feature = "net")]
+use gateway_transport::Outlet;
 use gateway_transport::{Text, address::ClientAddress};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::sync::Notify;
 
-use super::outbox::{Class, Outbox, OutboxBounds, Put};
+use super::{
+    bell::Bell,
+    outbox::{Class, Outbox, OutboxBounds, Put},
+    outgoing::Scratch,
+};
 use crate::{audit::Subject, endpoint::Endpoint, limits::Account};
 
 /// What carries a connection.
@@ -54,10 +61,13 @@ pub struct Occupant {
     pub hears_user: bool,
     carried_by: AtomicU8,
     outbox: Outbox,
+    /// The way to its client for others than its own task.
+    #[cfg(feature = "net")]
+    outlet: OnceLock<Outlet>,
     user: UserId,
     standing: Mutex<Standing>,
     orders: Mutex<Orders>,
-    bell: Notify,
+    bell: Bell,
 }
 
 /// What a token gave to a connection; a refresh replaces all of it.
@@ -123,10 +133,12 @@ impl Occupant {
             hears_user: arrival.autojoin,
             carried_by: AtomicU8::new(Transport::Websocket as u8),
             outbox: Outbox::default(),
+            #[cfg(feature = "net")]
+            outlet: OnceLock::new(),
             user: standing.principal.user.clone(),
             standing: Mutex::new(standing),
             orders: Mutex::default(),
-            bell: Notify::new(),
+            bell: Bell::default(),
         };
         occupant.traffic.heard(now);
         occupant
@@ -155,13 +167,48 @@ impl Occupant {
         self.stands(|standing| standing.principal.agent.clone()).filter(|_| self.endpoint.agents)
     }
 
-    /// Puts a text into its outbox, and rings where it may be asleep.
-    pub fn put(&self, text: Text, class: Class, bounds: &OutboxBounds) -> Put {
-        let put = self.outbox.put(text, class, bounds);
-        if put == Put::First {
-            self.bell.notify_one();
+    /// Puts a text into its outbox. Where it is the first there, somebody has to see to it.
+    pub(super) fn put(&self, text: Text, class: Class, bounds: &OutboxBounds) -> Put {
+        self.outbox.put(text, class, bounds)
+    }
+
+    /// Wakes its own task, which tells what is to be told.
+    pub(super) fn ring(&self) {
+        self.bell.ring();
+    }
+
+    /// From now on others may write to its client.
+    #[cfg(feature = "net")]
+    pub(crate) fn open(&self, outlet: Outlet) {
+        // There is one, and it is given once.
+        let _ = self.outlet.set(outlet);
+    }
+
+    /// From now on nobody but its own task writes to its client.
+    #[cfg(feature = "net")]
+    pub(crate) fn shut(&self) {
+        if let Some(outlet) = self.outlet.get() {
+            outlet.shut();
         }
-        put
+    }
+
+    /// Whether others may write to its client at all.
+    pub(super) fn is_open(&self) -> bool {
+        #[cfg(feature = "net")]
+        return self.outlet.get().is_some();
+        #[cfg(not(feature = "net"))]
+        false
+    }
+
+    /// Writes what waits in its outbox; what cannot be written now is left to its own task.
+    pub(super) fn write_out(&self, scratch: &mut Scratch) {
+        #[cfg(feature = "net")]
+        if self.outlet.get().is_some_and(|outlet| outlet.send(scratch, || self.take())) {
+            return;
+        }
+        #[cfg(not(feature = "net"))]
+        let _ = scratch;
+        self.bell.ring();
     }
 
     /// Puts a text of its own task's into its outbox: nobody has to be woken.
@@ -200,18 +247,18 @@ impl Occupant {
     /// Tells it to go. The first reason holds.
     pub fn end(&self, refusal: Refusal) {
         self.orders.lock().end.get_or_insert(refusal);
-        self.bell.notify_one();
+        self.bell.ring();
     }
 
     /// Makes it find out whether its peer lives.
     pub fn probe(&self) {
         self.orders.lock().probe = true;
-        self.bell.notify_one();
+        self.bell.ring();
     }
 
     /// Waits for the bell, and takes what is wanted.
     pub async fn ordered(&self) -> Orders {
-        self.bell.notified().await;
+        self.bell.rung().await;
         std::mem::take(&mut *self.orders.lock())
     }
 
