@@ -213,7 +213,7 @@ impl<L: Line> Connection<L> {
         let now = clock::now();
         self.listen(now);
         let outcome = match inbound {
-            Ok(message @ (Inbound::Text(_) | Inbound::Binary(_))) if self.underway.is_some() => {
+            Ok(message) if self.must_wait(&message) => {
                 self.held = Some(Box::new(message));
                 return ControlFlow::Continue(());
             }

@@ -47,7 +47,8 @@ pub struct Post<'a> {
 pub enum Posted {
     /// It was put into so many outboxes and queues of webhooks.
     Done(usize),
-    /// It is on its way; the number comes when it is done. What its sender says next must wait for that.
+    /// It is on its way; the number comes when it is done. What its sender posts next is told behind it; whatever else it
+    /// says must wait for that.
     Underway(oneshot::Receiver<usize>),
 }
 
@@ -67,6 +68,8 @@ pub(super) struct Dispatch {
     jobs: VecDeque<Job>,
     /// How many of them go to each group.
     busy: HashMap<Group, usize>,
+    /// How many of them each sender has said: what it says next is told behind them.
+    senders: HashMap<ConnectionId, usize>,
     bytes: usize,
     is_carried: bool,
 }
@@ -124,7 +127,8 @@ impl Hub {
         }
         let size: usize = groups.iter().map(|group| books.size(group)).sum();
         let waits = size > PASS
-            || groups.iter().any(|group| books.dispatch.busy.contains_key(group));
+            || groups.iter().any(|group| books.dispatch.busy.contains_key(group))
+            || post.sender.is_some_and(|sender| books.dispatch.senders.contains_key(&sender));
         if waits && books.dispatch.bytes + post.text.len() > MOST_UNDER_WAY {
             self.metrics.dropped(1);
             let why = "more is being told to large rooms than can be carried: try again in a moment";
@@ -302,12 +306,18 @@ impl Dispatch {
         for group in &job.groups {
             *self.busy.entry(group.clone()).or_default() += 1;
         }
+        if let Some(sender) = job.sender {
+            *self.senders.entry(sender).or_default() += 1;
+        }
         self.jobs.push_back(job);
     }
 
     fn end(&mut self, job: Job) {
         self.bytes -= job.letter.len();
         job.groups.iter().for_each(|group| one_less(&mut self.busy, group));
+        if let Some(sender) = &job.sender {
+            one_less(&mut self.senders, sender);
+        }
         if let Some(done) = job.done {
             // Whoever posted it may be gone.
             let _ = done.send(job.told.count);
