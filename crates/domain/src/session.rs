@@ -48,6 +48,18 @@ pub enum Due {
 /// Silence that a suspicious gateway grants a connection whose seat somebody else wants.
 pub const PROBE_PATIENCE: Duration = Duration::from_secs(2);
 
+/// Pings of many connections fall together into slots of this length, so that one waking serves them all.
+const LONGEST_SLOT: Duration = Duration::from_millis(250);
+
+/// The slot in which a ping that is wanted then is sent: never later, and earlier by a sixty-fourth of the interval at
+/// most.
+fn ping_at(interval: Duration, wanted: Tick) -> Tick {
+    let slot = (interval / 64).min(LONGEST_SLOT).as_millis();
+    let since = wanted.since_origin();
+    let early = since.as_millis().checked_rem(slot).unwrap_or_default();
+    Tick::after_origin(since.saturating_sub(Duration::from_millis(u64::try_from(early).unwrap_or_default())))
+}
+
 /// The clocks of one connection.
 #[derive(Clone, Debug)]
 pub struct Session {
@@ -64,7 +76,7 @@ pub struct Session {
 impl Session {
     /// A session that begins now. `phase` spreads the first pings of many sessions; it is less than a heartbeat.
     pub fn new(rules: &SessionRules, expires_at: Timestamp, phase: Duration, now: Now) -> Self {
-        let next_ping = rules.heartbeat.map(|interval| now.tick + interval.saturating_sub(phase));
+        let next_ping = rules.heartbeat.map(|interval| ping_at(interval, now.tick + interval.saturating_sub(phase)));
         Self {
             expires_at,
             warned: false,
@@ -132,7 +144,7 @@ impl Session {
             let patience = if self.probe_wanted { PROBE_PATIENCE } else { rules.heartbeat_timeout };
             self.probe_wanted = false;
             if regular {
-                self.next_ping = rules.heartbeat.map(|interval| now.tick + interval);
+                self.next_ping = rules.heartbeat.map(|interval| ping_at(interval, now.tick + interval));
             }
             // An older ping that still waits for its answer keeps its deadline.
             let until = now.tick + patience;
@@ -243,6 +255,20 @@ mod tests {
         assert_eq!(session.take_due(&rules(), at(45_000)), Some(Due::Ping));
         assert_eq!(session.take_due(&rules(), at(54_999)), None);
         assert_eq!(code(session.take_due(&rules(), at(55_000))), Code::HeartbeatTimeout);
+    }
+
+    #[test]
+    fn pings_of_many_fall_together_and_none_comes_late() {
+        for came in [1_000, 1_017, 1_249] {
+            let mut session = Session::new(&rules(), at(900_000).wall, Duration::ZERO, at(came));
+            assert_eq!(session.next_due(&rules(), at(came)), Some(at(26_000).tick));
+            assert_eq!(session.take_due(&rules(), at(26_003)), Some(Due::Ping));
+            session.heard(at(26_004));
+            assert_eq!(session.next_due(&rules(), at(26_004)), Some(at(51_000).tick), "the slot does not wander");
+        }
+        let quick = SessionRules { heartbeat: Some(Duration::from_millis(50)), ..rules() };
+        let session = Session::new(&quick, at(900_000).wall, Duration::ZERO, at(1_017));
+        assert_eq!(session.next_due(&quick, at(1_017)), Some(at(1_067).tick), "a short interval has no slots");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! connection, `agents` who is online, `overview` what is here for those who look from outside.
 
 mod agents;
+mod bell;
 mod books;
 mod calls;
 mod delivery;
@@ -16,6 +17,7 @@ mod letter;
 mod membership;
 mod occupant;
 mod outbox;
+mod outgoing;
 mod overview;
 mod requests;
 mod seat;
@@ -55,6 +57,7 @@ pub use letter::Letter;
 pub(crate) use membership::sender;
 pub use occupant::{Arrival, Occupant, Orders, Standing, Traffic, Transport};
 pub use outbox::{Class, Outbox, OutboxBounds, Put, WhenFull};
+use outgoing::Outgoing;
 pub use overview::RoomOverview;
 #[cfg(feature = "net")]
 pub(crate) use requests::ended;
@@ -100,6 +103,7 @@ impl HubRules {
 #[derive(Debug)]
 pub struct Hub {
     books: Mutex<Books>,
+    outgoing: Arc<Outgoing>,
     rules: HubRules,
     draining: AtomicBool,
     /// Rings when a request is due earlier than any before it.
@@ -114,6 +118,7 @@ impl Hub {
     pub fn new(rules: HubRules, audit: Arc<Audit>, metrics: Arc<Metrics>) -> Self {
         Self {
             books: Mutex::new(Books::new(&rules)),
+            outgoing: Arc::default(),
             rules,
             draining: AtomicBool::new(false),
             deadlines: Notify::new(),
@@ -124,8 +129,9 @@ impl Hub {
     }
 
     /// Tells these hooks what happens here.
-    pub fn telling(self, webhooks: Webhooks) -> Self {
-        Self { webhooks, ..self }
+    pub fn telling(mut self, webhooks: Webhooks) -> Self {
+        self.webhooks = webhooks;
+        self
     }
 
     /// Who is told what happens here.
@@ -205,7 +211,7 @@ impl Hub {
     }
 
     /// Says something to one connection; whether it waits in its outbox now.
-    pub fn say(&self, here: &Occupant, letter: &mut Letter, class: Class) -> bool {
+    pub fn say(&self, here: &Arc<Occupant>, letter: &mut Letter, class: Class) -> bool {
         if !here.endpoint.hears() {
             return false;
         }
@@ -219,7 +225,9 @@ impl Hub {
                 let why = format!("its outbox of {messages} messages and {bytes} bytes was full");
                 here.end(Refusal::plain(Code::SlowConsumer).because(why).retry_after(Duration::from_secs(1)));
             }
-            Put::First | Put::Behind | Put::Closed => {}
+            Put::First if here.is_open() => self.outgoing.mark(here),
+            Put::First => here.ring(),
+            Put::Behind | Put::Closed => {}
         }
         put.is_in()
     }
@@ -292,6 +300,12 @@ impl Hub {
             rooms: books.rooms.counts(),
             requests: books.pending.len(),
         }
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.outgoing.end();
     }
 }
 

@@ -116,6 +116,29 @@ async fn a_pass_yields_where_it_meets_only_those_who_have_the_post_already() {
 }
 
 #[tokio::test]
+async fn what_a_sender_posts_to_one_is_told_behind_what_it_posted_to_many() {
+    let hall = Hall::with(rules());
+    let (sender, people) = (hall.person("sender", "viewer"), hall.crowd(600, "plain"));
+    let last = hall.person("last", "guide");
+    hall.subscribe(&last, "plain");
+    last.read();
+    let mut underway = Vec::new();
+    for (n, target) in ["room:plain", "role:guide", "room:plain", "role:guide"].into_iter().enumerate() {
+        match hall.posting(&[target], n as u64, Some(&sender)).unwrap() {
+            Posted::Underway(done) => underway.push(done),
+            Posted::Done(_) => panic!("{n} has overtaken what was said before"),
+        }
+    }
+    assert_eq!(hall.post(&["user:last"], 9, Some(&people[0])), 1, "nobody else waits for that");
+    for done in underway {
+        done.await.unwrap();
+    }
+    let heard: Vec<_> = last.read().iter().map(|said| said["n"].as_u64().unwrap()).collect();
+    assert_eq!(heard, [9, 0, 1, 2, 3]);
+    assert_eq!(hall.post(&["role:guide"], 4, Some(&sender)), 1, "it is all told, and nothing is remembered of it");
+}
+
+#[tokio::test]
 async fn in_a_busy_room_everybody_hears_one_order_however_small_a_later_post_is() {
     let hall = Hall::with(rules());
     let people = hall.crowd(600, "kept:a");

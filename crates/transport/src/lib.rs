@@ -73,6 +73,8 @@ pub use listener::{ConnectionInfo, Counters, Limits, ListenAddr, Listener, Ticke
 #[cfg(feature = "net")]
 pub use tls::TlsMaterial;
 #[cfg(feature = "net")]
-pub use websocket::{Inbound, Outbound, PeerClose, Socket, SocketFault, SocketLimits, Utf8Bytes, upgraded};
+pub use websocket::{
+    Inbound, Outbound, Outlet, PeerClose, Scratch, Socket, SocketFault, SocketLimits, Utf8Bytes, upgraded,
+};
 #[cfg(feature = "net")]
 pub use wire::Wire;

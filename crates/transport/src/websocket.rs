@@ -1,10 +1,12 @@
 //! The WebSocket on an upgraded stream. An idle one holds no buffer at all; nothing is allocated by a length that a
 //! peer only declares; what waits to be written is bounded, and while it waits nothing more is read.
 //!
-//! `decoder` reads the frames, `output` writes them; `socket` drives both directions from one task.
+//! `decoder` reads the frames, `output` writes them; `socket` drives both directions from one task. Over plain TCP its
+//! `outlet` lets others write without waking that task.
 
 mod decoder;
 mod message;
+mod outlet;
 mod output;
 mod socket;
 
@@ -16,6 +18,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
 pub use decoder::{Decoder, Whole};
+pub use outlet::{Outlet, Scratch};
 pub use socket::Socket;
 pub use tokio_tungstenite::tungstenite::Utf8Bytes;
 

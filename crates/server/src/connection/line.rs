@@ -4,7 +4,7 @@
 use std::{future::Future, time::Duration};
 
 use gateway_domain::{Refusal, RequestId};
-use gateway_transport::{CloseFrame, Inbound, Outbound, Socket, SocketFault};
+use gateway_transport::{CloseFrame, Inbound, Outbound, Outlet, Socket, SocketFault};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A way to and from one client, driven by one task.
@@ -26,6 +26,11 @@ pub trait Line: Send {
 
     /// A number that has changed whenever the peer gave a sign of life.
     fn heard(&self) -> u64;
+
+    /// The way out for others than the task that drives this, where there is one.
+    fn outlet(&self) -> Option<Outlet> {
+        None
+    }
 
     /// Says all that is queued, and that it is over; at most so long.
     fn end(self, farewell: Farewell, patience: Duration) -> impl Future<Output = ()> + Send;
@@ -57,6 +62,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line for Socket<S> {
 
     fn heard(&self) -> u64 {
         Socket::heard(self)
+    }
+
+    fn outlet(&self) -> Option<Outlet> {
+        Socket::outlet(self)
     }
 
     async fn end(self, farewell: Farewell, patience: Duration) {

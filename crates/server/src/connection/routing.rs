@@ -1,17 +1,18 @@
 //! Where a message goes that is no word of the gateway's own: to a service of the embedder's, back to whoever asked, or
 //! by the first route that takes it.
 
-use std::{future::Future, ops::ControlFlow, pin::Pin, sync::Arc};
+use std::{collections::VecDeque, future::Future, ops::ControlFlow, pin::Pin, sync::Arc};
 
 use gateway_domain::{
     Code, Now, Refusal,
-    envelope::{Message, MessageFault},
+    envelope::{Message, MessageFault, is_reserved_type},
     history::Position,
     pending::Unasked,
     relay::{Origin, Relay, Reply},
     route::Match,
     target::Target,
 };
+use gateway_transport::Inbound;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -24,17 +25,33 @@ use crate::{
     hub::{Addressed, Asking, Class, Ending, Meant, Post, Posted, ended, sender},
 };
 
-/// What a message set going, and the id of the message.
-pub(super) struct Underway {
-    id: Option<Box<str>>,
-    what: Going,
+/// What messages set going, and what their answers are to name.
+pub(super) enum Underway {
+    /// Posts on their way to many, in their order.
+    Posts(VecDeque<OnItsWay>),
+    /// A service at work.
+    Service(Option<Box<str>>, Pin<Box<dyn Future<Output = Handled> + Send>>),
 }
 
-enum Going {
-    /// A post on its way to many; whether the sender wants to know to how many.
-    Post(oneshot::Receiver<usize>, bool),
-    /// A service at work.
-    Service(Pin<Box<dyn Future<Output = Handled> + Send>>),
+/// A post that is not in every outbox yet.
+pub(super) struct OnItsWay {
+    id: Option<Box<str>>,
+    told: oneshot::Receiver<usize>,
+    /// Whether its sender wants to know to how many.
+    is_wanted: bool,
+    bytes: usize,
+}
+
+/// So many posts of one sender may be on their way before its next message is held back,
+const MOST_POSTS: usize = 16;
+/// and so many bytes of them.
+const MOST_POSTED: usize = 64 << 10;
+
+impl Underway {
+    fn takes_one_more(&self) -> bool {
+        let Self::Posts(posts) = self else { return false };
+        posts.len() < MOST_POSTS && posts.iter().map(|post| post.bytes).sum::<usize>() < MOST_POSTED
+    }
 }
 
 /// From where on a client that subscribes by a route wants to hear.
@@ -49,36 +66,77 @@ pub(super) enum Done {
     Served(Option<Box<str>>, Handled),
 }
 
-/// The end of what is under way; never, where nothing is.
+/// The next end of what is under way; never, where nothing is.
 pub(super) async fn done(underway: &mut Option<Box<Underway>>) -> Done {
-    let Some(going) = underway else { return std::future::pending().await };
-    let id = going.id.clone();
-    let done = match &mut going.what {
-        Going::Post(told, wanted) => {
-            let count = told.await.ok();
-            Done::Posted(id, count.filter(|_| *wanted))
+    match underway.as_deref_mut() {
+        Some(Underway::Posts(posts)) => {
+            let Some(first) = posts.front_mut() else { return std::future::pending().await };
+            let count = (&mut first.told).await.ok().filter(|_| first.is_wanted);
+            let id = posts.pop_front().and_then(|post| post.id);
+            if posts.is_empty() {
+                *underway = None;
+            }
+            Done::Posted(id, count)
         }
-        Going::Service(future) => Done::Served(id, future.await),
-    };
-    *underway = None;
-    done
+        Some(Underway::Service(id, future)) => {
+            let handled = future.await;
+            let id = id.take();
+            *underway = None;
+            Done::Served(id, handled)
+        }
+        None => std::future::pending().await,
+    }
 }
 
 impl<L: Line> Connection<L> {
-    /// What the last message set going is done.
+    /// Something that a message set going is done.
     pub(super) fn went(&mut self, done: Done) -> ControlFlow<Ending> {
         match done {
             Done::Posted(id, Some(count)) => self.acknowledge(id.as_deref(), count),
             Done::Posted(id, None) => self.done(id.as_deref()),
             Done::Served(id, handled) => self.served(id.as_deref(), handled, clock::now()),
         }
-        // A service may have set going something else.
-        if self.underway.is_none()
-            && let Some(held) = self.held.take()
-        {
-            return self.take_in(Ok(*held));
+        match self.held.take() {
+            // It may be held back once more.
+            Some(held) => self.take_in(Ok(*held)),
+            None => ControlFlow::Continue(()),
         }
-        ControlFlow::Continue(())
+    }
+
+    /// Whether this message has to wait for what is under way. A post behind posts has not: they are told in the order
+    /// in which they were said.
+    pub(super) fn must_wait(&self, message: &Inbound) -> bool {
+        let Some(underway) = &self.underway else { return false };
+        match message {
+            Inbound::Text(text) => !underway.takes_one_more() || !self.is_post(text),
+            Inbound::Binary(_) => true,
+            Inbound::Ping | Inbound::Pong | Inbound::Close(_) => false,
+        }
+    }
+
+    fn is_post(&self, text: &str) -> bool {
+        let (endpoint, routes) = (&self.occupant.endpoint, &self.house.routes);
+        if !matches!(endpoint.handler, Handler::Routes) {
+            return false;
+        }
+        let Ok(message) = endpoint.vocabulary.read(text) else { return false };
+        if is_reserved_type(&message.kind) || routes.answer(&message.kind, &message).is_some() {
+            return false;
+        }
+        let standing = self.occupant.standing();
+        let found = routes.find(&sender(&self.occupant, &standing), &message);
+        found.is_some_and(|Match { route, targets, .. }| {
+            route.reply_timeout().is_none() && !targets.iter().any(|target| matches!(target, Target::Subscribe(_)))
+        })
+    }
+
+    /// Notes that a post is on its way, behind those that are.
+    fn goes(&mut self, message: &Message<'_>, told: oneshot::Receiver<usize>, bytes: usize) {
+        let post = OnItsWay { id: message.id.as_deref().map(Into::into), told, is_wanted: message.ack, bytes };
+        match self.underway.as_deref_mut() {
+            Some(Underway::Posts(posts)) => posts.push_back(post),
+            _ => self.underway = Some(Box::new(Underway::Posts([post].into()))),
+        }
     }
 
     pub(super) fn on_routed(&mut self, message: &Message<'_>, now: Now) {
@@ -167,14 +225,19 @@ impl<L: Line> Connection<L> {
             return;
         }
         let class = if route.is_priority() { Class::Control } else { Class::Event };
-        let post = Post { text: text(None), targets: &targets, class, sender: Some(asker) };
+        let text = text(None);
+        let bytes = text.len();
+        let post = Post { text, targets: &targets, class, sender: Some(asker) };
         match self.house.hub.post(post, now) {
+            Ok(Posted::Done(count)) if self.underway.is_some() => {
+                // The answers come in the order of what was said.
+                let (done, told) = oneshot::channel();
+                let _ = done.send(count);
+                self.goes(message, told, bytes);
+            }
             Ok(Posted::Done(count)) if message.ack => self.acknowledge(id, count),
             Ok(Posted::Done(_)) => {}
-            Ok(Posted::Underway(told)) => {
-                let what = Going::Post(told, message.ack);
-                self.underway = Some(Box::new(Underway { id: id.map(Into::into), what }));
-            }
+            Ok(Posted::Underway(told)) => self.goes(message, told, bytes),
             Err(refusal) => self.say_error(id, &refusal),
         }
     }
@@ -250,8 +313,7 @@ impl<L: Line> Connection<L> {
             Handled::Answer(payload) => self.say_text(answer(id, payload)),
             Handled::Refused(refusal) => self.refuse(id, &refusal, now),
             Handled::Later(future) => {
-                let what = Going::Service(future);
-                self.underway = Some(Box::new(Underway { id: id.map(Into::into), what }));
+                self.underway = Some(Box::new(Underway::Service(id.map(Into::into), future)));
             }
         }
     }

@@ -109,7 +109,7 @@ fn welcome(
         if let Ok(Ok((wire, leftover))) = tokio::time::timeout(UPGRADE_PATIENCE, upgraded(on_upgrade)).await {
             ticket.admit();
             drop(ticket);
-            let socket = Socket::server(wire, leftover, limits);
+            let socket = Socket::shared(wire, leftover, limits);
             // A task of its own again: this one's state holds what the upgrade needed.
             tasks.spawn(connection::serve(house, socket, seat, occupant));
         }

@@ -9,6 +9,7 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    hash::Hash,
     sync::Arc,
 };
 
@@ -16,14 +17,16 @@ use gateway_domain::{
     Code, ConnectionId, Now, Refusal, Role, Room, UserId, registry::Registry, relay, rooms::Rooms, target::Target,
 };
 use gateway_transport::Text;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, task::yield_now};
 
-use super::{Hub, Letter, Occupant, books::Books, outbox::Class};
+use super::{Hub, Letter, Occupant, books::Books, outbox::Class, outgoing::Scratch};
 
 /// So many members are told in one hold of the lock.
 const PASS: usize = 256;
 /// The most bytes of posts that are on their way to many.
 const MOST_UNDER_WAY: usize = 64 << 20;
+/// So many posts are put into outboxes before what waits there is written to the last of them.
+const JOINED: usize = 8;
 const USER_ROOM: &str = "user:";
 
 /// What is said to many.
@@ -44,7 +47,8 @@ pub struct Post<'a> {
 pub enum Posted {
     /// It was put into so many outboxes and queues of webhooks.
     Done(usize),
-    /// It is on its way; the number comes when it is done. What its sender says next must wait for that.
+    /// It is on its way; the number comes when it is done. What its sender posts next is told behind it; whatever else it
+    /// says must wait for that.
     Underway(oneshot::Receiver<usize>),
 }
 
@@ -64,6 +68,8 @@ pub(super) struct Dispatch {
     jobs: VecDeque<Job>,
     /// How many of them go to each group.
     busy: HashMap<Group, usize>,
+    /// How many of them each sender has said: what it says next is told behind them.
+    senders: HashMap<ConnectionId, usize>,
     bytes: usize,
     is_carried: bool,
 }
@@ -120,7 +126,9 @@ impl Hub {
             }
         }
         let size: usize = groups.iter().map(|group| books.size(group)).sum();
-        let waits = size > PASS || groups.iter().any(|group| books.dispatch.busy.contains_key(group));
+        let waits = size > PASS
+            || groups.iter().any(|group| books.dispatch.busy.contains_key(group))
+            || post.sender.is_some_and(|sender| books.dispatch.senders.contains_key(&sender));
         if waits && books.dispatch.bytes + post.text.len() > MOST_UNDER_WAY {
             self.metrics.dropped(1);
             let why = "more is being told to large rooms than can be carried: try again in a moment";
@@ -138,7 +146,10 @@ impl Hub {
             match tokio::runtime::Handle::try_current() {
                 Ok(runtime) => drop(runtime.spawn(carry(Arc::clone(self)))),
                 // Outside of a runtime nobody can wait, and nobody need.
-                Err(_) => while self.carry_on(books) {},
+                Err(_) => {
+                    while self.carry_on(books) != Carried::Nothing {}
+                    books.dispatch.is_carried = false;
+                }
             }
         }
         Ok(Posted::Underway(underway))
@@ -176,18 +187,15 @@ impl Hub {
         Job { letter, class: post.class, sender: post.sender, passes: subscribers, told, groups, done: None }
     }
 
-    /// Tells the next so many of the first job; whether there is more to do.
-    fn carry_on(&self, books: &mut Books) -> bool {
-        let Some(mut job) = books.dispatch.jobs.pop_front() else {
-            books.dispatch.is_carried = false;
-            return false;
-        };
+    /// Tells the next so many of the first job.
+    fn carry_on(&self, books: &mut Books) -> Carried {
+        let Some(mut job) = books.dispatch.jobs.pop_front() else { return Carried::Nothing };
         if job.carry(self, &books.registry, &books.rooms, PASS) {
             books.dispatch.end(job);
-        } else {
-            books.dispatch.jobs.push_front(job);
+            return Carried::Job;
         }
-        true
+        books.dispatch.jobs.push_front(job);
+        Carried::Part
     }
 
     /// Those whom the targets mean, the sender not among them: at most so many as one pass tells.
@@ -214,13 +222,42 @@ impl Hub {
     }
 }
 
+/// What one pass came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Carried {
+    Nothing,
+    /// There are more to be told of the same post.
+    Part,
+    /// That post is in every outbox that it goes to.
+    Job,
+}
+
+/// Puts posts into outboxes while there are any, then writes what waits there; posts that come while it writes join what
+/// is still to be written. After so many posts the writing is finished first, so that no outbox fills up by waiting.
 async fn carry(hub: Arc<Hub>) {
+    let mut scratch = Scratch::default();
+    let (mut posts, mut is_helped) = (0, false);
+    hub.outgoing.hold();
     loop {
-        let more = hub.carry_on(&mut hub.books.lock());
-        if !more {
-            return;
+        let carried = if posts < JOINED { hub.carry_on(&mut hub.books.lock()) } else { Carried::Nothing };
+        match carried {
+            Carried::Part => {}
+            Carried::Job => posts += 1,
+            Carried::Nothing => {
+                if !std::mem::replace(&mut is_helped, true) {
+                    hub.outgoing.call_for_help();
+                }
+                if !hub.outgoing.write_some(&mut scratch) {
+                    (posts, is_helped) = (0, false);
+                    let mut books = hub.books.lock();
+                    if books.dispatch.jobs.is_empty() && hub.outgoing.let_go() {
+                        books.dispatch.is_carried = false;
+                        return;
+                    }
+                }
+            }
         }
-        tokio::task::yield_now().await;
+        yield_now().await;
     }
 }
 
@@ -269,22 +306,30 @@ impl Dispatch {
         for group in &job.groups {
             *self.busy.entry(group.clone()).or_default() += 1;
         }
+        if let Some(sender) = job.sender {
+            *self.senders.entry(sender).or_default() += 1;
+        }
         self.jobs.push_back(job);
     }
 
     fn end(&mut self, job: Job) {
         self.bytes -= job.letter.len();
-        for group in &job.groups {
-            if let Some(count) = self.busy.get_mut(group) {
-                *count -= 1;
-                if *count == 0 {
-                    self.busy.remove(group);
-                }
-            }
+        job.groups.iter().for_each(|group| one_less(&mut self.busy, group));
+        if let Some(sender) = &job.sender {
+            one_less(&mut self.senders, sender);
         }
         if let Some(done) = job.done {
             // Whoever posted it may be gone.
             let _ = done.send(job.told.count);
+        }
+    }
+}
+
+fn one_less<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
         }
     }
 }

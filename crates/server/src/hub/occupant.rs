@@ -1,5 +1,7 @@
 //! One live connection, as the rest of the house knows it: facts to be listed, and a bell to be rung.
 
+#[cfg(feature = "net")]
+use std::sync::OnceLock;
 use std::{
     sync::{
         Arc,
@@ -11,13 +13,18 @@ use std::{
 use gateway_domain::{
     AgentId, ConnectionId, Now, Principal, Refusal, RequestId, Role, Tick, Timestamp, UserId, plan::Plan,
 };
+#[cfg(feature = "net")]
+use gateway_transport::Outlet;
 use gateway_transport::{Text, address::ClientAddress};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::sync::Notify;
 
-use super::outbox::{Class, Outbox, OutboxBounds, Put};
+use super::{
+    bell::Bell,
+    outbox::{Class, Outbox, OutboxBounds, Put},
+    outgoing::Scratch,
+};
 use crate::{audit::Subject, endpoint::Endpoint, limits::Account};
 
 /// What carries a connection.
@@ -53,11 +60,20 @@ pub struct Occupant {
     /// Whether it hears what is said to its user without having asked for it.
     pub hears_user: bool,
     carried_by: AtomicU8,
-    outbox: Outbox,
+    mail: Mail,
     user: UserId,
     standing: Mutex<Standing>,
     orders: Mutex<Orders>,
-    bell: Notify,
+}
+
+/// What telling it something takes, in one place of memory: of thousands who are told, none is in any cache.
+#[derive(Debug, Default)]
+struct Mail {
+    outbox: Outbox,
+    /// The way to its client for others than its own task.
+    #[cfg(feature = "net")]
+    outlet: OnceLock<Outlet>,
+    bell: Bell,
 }
 
 /// What a token gave to a connection; a refresh replaces all of it.
@@ -122,11 +138,10 @@ impl Occupant {
             traffic: Traffic::default(),
             hears_user: arrival.autojoin,
             carried_by: AtomicU8::new(Transport::Websocket as u8),
-            outbox: Outbox::default(),
+            mail: Mail::default(),
             user: standing.principal.user.clone(),
             standing: Mutex::new(standing),
             orders: Mutex::default(),
-            bell: Notify::new(),
         };
         occupant.traffic.heard(now);
         occupant
@@ -155,31 +170,66 @@ impl Occupant {
         self.stands(|standing| standing.principal.agent.clone()).filter(|_| self.endpoint.agents)
     }
 
-    /// Puts a text into its outbox, and rings where it may be asleep.
-    pub fn put(&self, text: Text, class: Class, bounds: &OutboxBounds) -> Put {
-        let put = self.outbox.put(text, class, bounds);
-        if put == Put::First {
-            self.bell.notify_one();
+    /// Puts a text into its outbox. Where it is the first there, somebody has to see to it.
+    pub(super) fn put(&self, text: Text, class: Class, bounds: &OutboxBounds) -> Put {
+        self.mail.outbox.put(text, class, bounds)
+    }
+
+    /// Wakes its own task, which tells what is to be told.
+    pub(super) fn ring(&self) {
+        self.mail.bell.ring();
+    }
+
+    /// From now on others may write to its client.
+    #[cfg(feature = "net")]
+    pub(crate) fn open(&self, outlet: Outlet) {
+        // There is one, and it is given once.
+        let _ = self.mail.outlet.set(outlet);
+    }
+
+    /// From now on nobody but its own task writes to its client.
+    #[cfg(feature = "net")]
+    pub(crate) fn shut(&self) {
+        if let Some(outlet) = self.mail.outlet.get() {
+            outlet.shut();
         }
-        put
+    }
+
+    /// Whether others may write to its client at all.
+    pub(super) fn is_open(&self) -> bool {
+        #[cfg(feature = "net")]
+        return self.mail.outlet.get().is_some();
+        #[cfg(not(feature = "net"))]
+        false
+    }
+
+    /// Writes what waits in its outbox; what cannot be written now is left to its own task.
+    pub(super) fn write_out(&self, scratch: &mut Scratch) {
+        #[cfg(feature = "net")]
+        if self.mail.outlet.get().is_some_and(|outlet| outlet.send(scratch, || self.take())) {
+            return;
+        }
+        #[cfg(not(feature = "net"))]
+        let _ = scratch;
+        self.mail.bell.ring();
     }
 
     /// Puts a text of its own task's into its outbox: nobody has to be woken.
     #[cfg(feature = "net")]
     pub(crate) fn note(&self, text: Text, bounds: &OutboxBounds) -> Put {
-        self.outbox.put(text, Class::Control, bounds)
+        self.mail.outbox.put(text, Class::Control, bounds)
     }
 
     /// Takes the next that it is to be told.
     pub fn take(&self) -> Option<Text> {
-        let text = self.outbox.take()?;
+        let text = self.mail.outbox.take()?;
         self.traffic.sent(text.len());
         Some(text)
     }
 
     /// How many messages and bytes wait to be told.
     pub fn waiting(&self) -> (usize, usize) {
-        self.outbox.waiting()
+        self.mail.outbox.waiting()
     }
 
     /// What its token gave it.
@@ -200,18 +250,18 @@ impl Occupant {
     /// Tells it to go. The first reason holds.
     pub fn end(&self, refusal: Refusal) {
         self.orders.lock().end.get_or_insert(refusal);
-        self.bell.notify_one();
+        self.mail.bell.ring();
     }
 
     /// Makes it find out whether its peer lives.
     pub fn probe(&self) {
         self.orders.lock().probe = true;
-        self.bell.notify_one();
+        self.mail.bell.ring();
     }
 
     /// Waits for the bell, and takes what is wanted.
     pub async fn ordered(&self) -> Orders {
-        self.bell.notified().await;
+        self.mail.bell.rung().await;
         std::mem::take(&mut *self.orders.lock())
     }
 

@@ -67,7 +67,10 @@ pub struct Outbox(Mutex<Queue>);
 
 #[derive(Debug, Default)]
 struct Queue {
-    waiting: VecDeque<(Text, Class)>,
+    /// The oldest, in its own place: who is told one message at a time needs no memory for it.
+    first: Option<(Text, Class)>,
+    /// Those behind it.
+    rest: VecDeque<(Text, Class)>,
     messages: usize,
     bytes: usize,
     closed: bool,
@@ -83,7 +86,7 @@ impl Outbox {
         if queue.closed {
             return Put::Closed;
         }
-        let was_empty = queue.waiting.is_empty();
+        let was_empty = queue.first.is_none();
         let mut gone = 0;
         if class != Class::Recovered && !queue.fits(text.len(), bounds) {
             if bounds.when_full == WhenFull::DropOldest {
@@ -118,7 +121,7 @@ impl Outbox {
     /// How many messages and bytes wait.
     pub fn waiting(&self) -> (usize, usize) {
         let queue = self.0.lock();
-        (queue.waiting.len(), queue.waiting.iter().map(|(text, _)| text.len()).sum())
+        (queue.len(), queue.first.iter().chain(&queue.rest).map(|(text, _)| text.len()).sum())
     }
 }
 
@@ -127,11 +130,15 @@ impl Queue {
         self.messages == 0 || (self.messages < bounds.messages && self.bytes.saturating_add(bytes) <= bounds.bytes)
     }
 
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest.len()
+    }
+
     /// Lets the oldest events go until so many bytes fit; how many went.
     fn make_room(&mut self, bytes: usize, bounds: &OutboxBounds) -> usize {
-        let before = self.waiting.len();
-        let Self { waiting, messages, bytes: held, .. } = self;
-        waiting.retain(|(text, class)| {
+        let before = self.len();
+        let Self { first, rest, messages, bytes: held, .. } = self;
+        let mut stays = |(text, class): &(Text, Class)| {
             let fits = *messages == 0 || (*messages < bounds.messages && held.saturating_add(bytes) <= bounds.bytes);
             if fits || *class != Class::Event {
                 return true;
@@ -139,8 +146,15 @@ impl Queue {
             *messages -= 1;
             *held -= text.len();
             false
-        });
-        before - self.waiting.len()
+        };
+        if first.as_ref().is_some_and(|first| !stays(first)) {
+            *first = None;
+        }
+        rest.retain(stays);
+        if first.is_none() {
+            *first = rest.pop_front();
+        }
+        before - self.len()
     }
 
     fn push(&mut self, text: Text, class: Class) {
@@ -148,17 +162,20 @@ impl Queue {
             self.messages += 1;
             self.bytes += text.len();
         }
-        self.waiting.push_back((text, class));
+        match self.first {
+            None => self.first = Some((text, class)),
+            Some(_) => self.rest.push_back((text, class)),
+        }
     }
 
     fn pop(&mut self) -> Option<Text> {
-        let (text, class) = self.waiting.pop_front()?;
+        let (text, class) = std::mem::replace(&mut self.first, self.rest.pop_front())?;
         if class != Class::Recovered {
             self.messages -= 1;
             self.bytes -= text.len();
         }
-        if self.waiting.is_empty() && self.waiting.capacity() > KEPT_ROOM {
-            self.waiting = VecDeque::new();
+        if self.rest.is_empty() && self.rest.capacity() > KEPT_ROOM {
+            self.rest = VecDeque::new();
         }
         Some(text)
     }
@@ -228,7 +245,7 @@ mod tests {
         }
         assert!(outbox.put("live".into(), Class::Event, &bounds).is_in());
         assert_eq!(all(&outbox).len(), 101);
-        assert_eq!(outbox.0.lock().waiting.capacity(), 0, "an empty outbox gives its room back");
+        assert_eq!(outbox.0.lock().rest.capacity(), 0, "an empty outbox gives its room back");
         outbox.close();
         assert_eq!(outbox.put("late".into(), Class::Control, &bounds), Put::Closed);
     }
@@ -256,7 +273,7 @@ mod tests {
                 if class == Class::Control { prop_assert!(put.is_in()); controls.push(text); }
                 let queue = outbox.0.lock();
                 prop_assert!(queue.messages <= 3 && (queue.bytes <= 10 || queue.messages == 1));
-                prop_assert_eq!(queue.messages, queue.waiting.len());
+                prop_assert_eq!(queue.messages, queue.len());
             }
             taken.extend(std::iter::from_fn(|| outbox.take()));
             let order: Vec<_> = taken.iter().map(|text| text.as_str().to_owned()).collect();

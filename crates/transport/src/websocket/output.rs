@@ -14,7 +14,7 @@ use tokio::io::AsyncWrite;
 use crate::close::CloseFrame;
 
 /// From this size on a payload is shared rather than copied.
-const SHARED_FROM: usize = 2 << 10;
+pub(super) const SHARED_FROM: usize = 2 << 10;
 const MOST_SLICES: usize = 16;
 
 /// Kinds of frames that a server sends, each the last of its message.
@@ -52,7 +52,7 @@ impl Output {
         self.bytes += head + payload.len();
         let is_shared = payload.len() >= SHARED_FROM;
         self.tail.reserve(if is_shared { head } else { head + payload.len() });
-        self.put_head(kind, payload.len());
+        put_head(&mut self.tail, kind, payload.len());
         if is_shared {
             self.front.push_back(self.tail.split().freeze());
             self.front.push_back(payload.clone());
@@ -73,19 +73,19 @@ impl Output {
         self.push(Kind::Close, &payload);
     }
 
-    fn put_head(&mut self, kind: Kind, length: usize) {
-        self.tail.put_u8(kind as u8);
-        match (u8::try_from(length), u16::try_from(length)) {
-            (Ok(short), _) if short < 126 => self.tail.put_u8(short),
-            (_, Ok(medium)) => {
-                self.tail.put_u8(126);
-                self.tail.put_u16(medium);
-            }
-            _ => {
-                self.tail.put_u8(127);
-                self.tail.put_u64(length as u64);
-            }
+    /// Keeps what the peer did not take of a first part and a large payload behind it.
+    pub(super) fn keep_rest(&mut self, first: &[u8], large: Option<Bytes>, taken: usize) {
+        if let Some(rest) = first.get(taken..).filter(|rest| !rest.is_empty()) {
+            self.tail.extend_from_slice(rest);
+            self.bytes += rest.len();
         }
+        if let Some(mut large) = large {
+            large.advance(taken.saturating_sub(first.len()).min(large.len()));
+            self.bytes += large.len();
+            let head = self.tail.split().freeze();
+            self.front.extend([head, large].into_iter().filter(|part| !part.is_empty()));
+        }
+        self.is_blocked = true;
     }
 
     /// Writes until nothing waits.
@@ -139,6 +139,21 @@ impl Output {
         if self.bytes == 0 {
             self.tail = BytesMut::new();
             self.front = VecDeque::new();
+        }
+    }
+}
+
+pub(super) fn put_head(space: &mut impl BufMut, kind: Kind, length: usize) {
+    space.put_u8(kind as u8);
+    match (u8::try_from(length), u16::try_from(length)) {
+        (Ok(short), _) if short < 126 => space.put_u8(short),
+        (_, Ok(medium)) => {
+            space.put_u8(126);
+            space.put_u16(medium);
+        }
+        _ => {
+            space.put_u8(127);
+            space.put_u64(length as u64);
         }
     }
 }

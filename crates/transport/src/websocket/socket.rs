@@ -19,9 +19,10 @@ use tokio::{
 use super::{
     Inbound, Outbound, PeerClose, SocketFault, SocketLimits,
     decoder::{Decoder, Whole},
-    output::{Kind, Output},
+    outlet::{Outlet, Source, Way},
+    output::Kind,
 };
-use crate::close::CloseFrame;
+use crate::{close::CloseFrame, wire::Wire};
 
 /// One read takes this much, through the stack.
 const READ_SIZE: usize = 8 << 10;
@@ -30,12 +31,12 @@ const LINGER_BYTES: usize = 1 << 20;
 
 /// A server's end of a WebSocket.
 pub struct Socket<S> {
-    stream: S,
+    source: Source<S>,
     limits: SocketLimits,
     decoder: Decoder,
     /// What was read and not yet decoded.
     unread: Bytes,
-    output: Output,
+    outlet: Outlet,
     /// The answer to the latest ping, while the peer does not read.
     pong: Option<Bytes>,
     /// Runs while a message is under way.
@@ -57,20 +58,58 @@ enum State {
 impl<S> std::fmt::Debug for Socket<S> {
     // Neither what was said nor what is about to be.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Socket").field("heard", &self.heard).field("queued", &self.output.len()).finish_non_exhaustive()
+        f.debug_struct("Socket")
+            .field("heard", &self.heard)
+            .field("queued", &self.queued_bytes())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Socket<Wire> {
+    /// The same as [`Self::server`]; over plain TCP others may write to it, too, by its [`Self::outlet`].
+    pub fn shared(wire: Wire, leftover: Bytes, limits: SocketLimits) -> Self {
+        match wire {
+            Wire::Tcp(stream) => {
+                let (read, write) = stream.into_split();
+                Self::on(Source::Half(read), Outlet::new(Some(write)), leftover, limits)
+            }
+            other => Self::server(other, leftover, limits),
+        }
+    }
+}
+
+impl<S> Socket<S> {
+    /// How many bytes wait to be written.
+    pub fn queued_bytes(&self) -> usize {
+        self.outlet.lock().output.len()
+    }
+
+    /// The way out for others than this socket's task, where there is one.
+    pub fn outlet(&self) -> Option<Outlet> {
+        Some(self.outlet.clone()).filter(Outlet::is_shared)
+    }
+}
+
+impl<S> Drop for Socket<S> {
+    fn drop(&mut self) {
+        self.outlet.drop_stream();
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// A socket on a stream that was upgraded; `leftover` came behind the request and is parsed first.
     pub fn server(stream: S, leftover: Bytes, limits: SocketLimits) -> Self {
+        Self::on(Source::Whole(stream), Outlet::new(None), leftover, limits)
+    }
+
+    fn on(source: Source<S>, outlet: Outlet, leftover: Bytes, limits: SocketLimits) -> Self {
         Self {
-            stream,
+            source,
             limits,
             decoder: Decoder::new(limits.max_message),
             heard: leftover.len() as u64,
             unread: leftover,
-            output: Output::default(),
+            outlet,
             pong: None,
             message_end: None,
             state: State::Open,
@@ -97,11 +136,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Puts a message into the queue: [`Self::next`] and [`Self::flush`] write it, together with its neighbours.
     pub fn queue(&mut self, message: Outbound) -> Result<(), SocketFault> {
         let (kind, payload) = framed(message);
+        let output = &mut self.outlet.lock().output;
         // A single message may be larger than the bound: it was allowed to be made.
-        if self.output.len() > 0 && self.output.len().saturating_add(payload.len()) > self.limits.max_queued {
+        if output.len() > 0 && output.len().saturating_add(payload.len()) > self.limits.max_queued {
             return Err(SocketFault::Full);
         }
-        self.output.push(kind, &payload);
+        output.push(kind, &payload);
         Ok(())
     }
 
@@ -116,14 +156,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.decoder.allow(most);
     }
 
-    /// How many bytes wait to be written.
-    pub fn queued_bytes(&self) -> usize {
-        self.output.len()
-    }
-
     /// Whether so little waits to be written that the peer is still read.
     pub fn has_room(&self) -> bool {
-        self.output.len() <= self.limits.read_below
+        self.queued_bytes() <= self.limits.read_below
     }
 
     /// How many bytes the peer has sent: any of them is a sign of life.
@@ -141,16 +176,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let mut answer = match std::mem::replace(&mut self.state, State::Gone) {
             State::Gone => return PeerClose::Ended,
             State::Open => {
-                self.output.push_close(Some(&frame));
+                self.outlet.lock().output.push_close(Some(&frame));
                 None
             }
             State::Broken => {
-                self.output.push_close(Some(&frame));
+                self.outlet.lock().output.push_close(Some(&frame));
                 return self.linger().await;
             }
             State::ClosedByPeer(theirs) => {
                 let echo = theirs.as_ref().map(|theirs| CloseFrame::new(theirs.code, ""));
-                self.output.push_close(echo.as_ref());
+                self.outlet.lock().output.push_close(echo.as_ref());
                 Some(theirs)
             }
         };
@@ -173,7 +208,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             }
         }
         // Both have closed; the server ends the stream first.
-        let _ = poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await;
+        let _ = poll_fn(|cx| self.outlet.lock().poll_shutdown(&mut self.source, cx)).await;
         answer.map_or(PeerClose::Silent, PeerClose::Answered)
     }
 
@@ -184,7 +219,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         if self.flush().await.is_err() {
             return PeerClose::Ended;
         }
-        let _ = poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await;
+        let _ = poll_fn(|cx| self.outlet.lock().poll_shutdown(&mut self.source, cx)).await;
         let mut discarded = 0;
         while discarded <= self.most_discarded() {
             match poll_fn(|cx| self.poll_read(cx, |_, bytes| bytes.len())).await {
@@ -226,10 +261,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             Whole::Message(message) => message,
             Whole::Ping(payload) => {
                 // Every ping is answered, but to a peer that does not read only the latest.
-                if self.output.is_blocked() {
+                let output = &mut self.outlet.lock().output;
+                if output.is_blocked() {
                     self.pong = Some(payload);
                 } else {
-                    self.output.push(Kind::Pong, &payload);
+                    output.push(Kind::Pong, &payload);
                 }
                 Inbound::Ping
             }
@@ -252,8 +288,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     ) -> Poll<Result<Whole, SocketFault>> {
         loop {
             // Who has not taken what was said before is not heard: the whole backlog counts, not what fits in here.
-            self.fill(more);
-            if hear && self.has_room() && !self.unread.is_empty() {
+            let has_room = self.fill(more);
+            if hear && has_room && !self.unread.is_empty() {
                 let mut rest = &self.unread[..];
                 let decoded = self.decoder.decode(&mut rest);
                 let taken = self.unread.len() - rest.len();
@@ -326,20 +362,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     fn poll_read<T>(&mut self, cx: &mut Context<'_>, take: fn(&mut Self, &[u8]) -> T) -> Poll<io::Result<T>> {
         let mut space = [MaybeUninit::uninit(); READ_SIZE];
         let mut buffer = ReadBuf::uninit(&mut space);
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+        ready!(Pin::new(&mut self.source).poll_read(cx, &mut buffer))?;
         Poll::Ready(Ok(take(self, buffer.filled())))
     }
 
     /// Writes as much as the peer takes. While it is not read, what it takes is its sign of life.
     fn poll_send(&mut self, cx: &mut Context<'_>, more: &mut impl FnMut() -> Option<Outbound>) -> io::Result<()> {
+        let most = self.limits.read_below;
+        let mut way = self.outlet.lock();
         loop {
-            let (filled, unheard, before) = (self.fill(more), !self.has_room(), self.output.len());
-            let sent = self.poll_flush(cx)?;
+            let filled = fill(&mut way, most, more);
+            let before = way.output.len();
+            let unheard = before > most;
+            let sent = poll_flush(&mut way, &mut self.source, &mut self.pong, cx)?;
             if unheard {
-                self.heard += before.saturating_sub(self.output.len()) as u64;
+                self.heard += before.saturating_sub(way.output.len()) as u64;
             }
             if sent.is_pending() {
-                self.fill(more);
+                fill(&mut way, most, more);
                 return Ok(());
             }
             // Where there was no room before, there may be more to say, and nobody would ask for it again.
@@ -349,27 +389,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Takes over what is to be said, as far as there is room; whether there was anything.
+    /// Takes over what is to be said; whether there is room for more.
     fn fill(&mut self, more: &mut impl FnMut() -> Option<Outbound>) -> bool {
-        let mut filled = false;
-        while self.has_room()
-            && let Some(message) = more()
-        {
-            let (kind, payload) = framed(message);
-            self.output.push(kind, &payload);
-            filled = true;
-        }
-        filled
+        let mut way = self.outlet.lock();
+        fill(&mut way, self.limits.read_below, more);
+        way.output.len() <= self.limits.read_below
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.output.poll_write(&mut self.stream, cx))?;
-            match self.pong.take() {
-                Some(payload) => self.output.push(Kind::Pong, &payload),
-                None => return Poll::Ready(Ok(())),
-            }
-        }
+        poll_flush(&mut self.outlet.lock(), &mut self.source, &mut self.pong, cx)
     }
 
     /// Lets go of what only a living conversation needs.
@@ -382,6 +410,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     fn gone(&mut self, error: io::Error) -> SocketFault {
         self.state = State::Gone;
         SocketFault::Gone(error)
+    }
+}
+
+/// Takes over what is to be said, as far as there is room; whether there was anything.
+fn fill(way: &mut Way, most: usize, more: &mut impl FnMut() -> Option<Outbound>) -> bool {
+    let mut filled = false;
+    while way.output.len() <= most
+        && let Some(message) = more()
+    {
+        let (kind, payload) = framed(message);
+        way.output.push(kind, &payload);
+        filled = true;
+    }
+    filled
+}
+
+fn poll_flush<S: AsyncWrite + Unpin>(
+    way: &mut Way,
+    source: &mut Source<S>,
+    pong: &mut Option<Bytes>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
+    loop {
+        ready!(way.poll_write(source, cx))?;
+        match pong.take() {
+            Some(payload) => way.output.push(Kind::Pong, &payload),
+            None => return Poll::Ready(Ok(())),
+        }
     }
 }
 

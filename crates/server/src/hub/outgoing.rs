@@ -1,0 +1,173 @@
+//! The outboxes that something was put into, until it is written: by one task for many connections, so that none of them
+//! has to be woken for it.
+//!
+//! Whoever puts the first text into an outbox marks it here. The writing begins when whoever put it there has done what
+//! it was at, and goes in passes with a pause between, so that what comes meanwhile for those who are still to be
+//! written to joins what waits for them. A connection whose stream takes nothing now, or that nobody but its own task
+//! can write to, is rung for, and its task goes on from there.
+
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+#[cfg(feature = "net")]
+pub(super) use gateway_transport::Scratch;
+use parking_lot::Mutex;
+use tokio::{runtime::Handle, task::yield_now};
+
+use super::Occupant;
+
+/// Without a network nothing is written.
+#[cfg(not(feature = "net"))]
+#[derive(Debug, Default)]
+pub(super) struct Scratch;
+
+/// So many connections are written to before others have a turn.
+pub(super) const WRITTEN: usize = 256;
+/// The most tasks that write at the same time.
+const MOST_HANDS: usize = 8;
+
+/// Outboxes that wait to be written.
+#[derive(Debug, Default)]
+pub(super) struct Outgoing(Mutex<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    marked: VecDeque<Arc<Occupant>>,
+    /// Somebody puts texts into many outboxes, and sees to the writing himself.
+    is_held: bool,
+    /// The house is gone.
+    is_over: bool,
+    writer: Writer,
+}
+
+/// The task that writes where nobody else sees to it.
+#[derive(Debug, Default)]
+enum Writer {
+    #[default]
+    None,
+    Awake,
+    Asleep(Waker),
+}
+
+impl Outgoing {
+    /// Notes that something waits in an outbox that was empty.
+    pub(super) fn mark(self: &Arc<Self>, here: &Arc<Occupant>) {
+        let mut waiting = self.0.lock();
+        waiting.marked.push_back(Arc::clone(here));
+        if waiting.is_held {
+            return;
+        }
+        match std::mem::replace(&mut waiting.writer, Writer::Awake) {
+            Writer::Awake => {}
+            Writer::Asleep(waker) => {
+                drop(waiting);
+                waker.wake();
+            }
+            Writer::None => match Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn(write(Hand(Arc::clone(self))))),
+                Err(_) => waiting.ring_for_all(),
+            },
+        }
+    }
+
+    /// From now on the caller sees to the writing, until it lets go.
+    pub(super) fn hold(&self) {
+        self.0.lock().is_held = true;
+    }
+
+    /// Writes to the next so many; whether there were any.
+    pub(super) fn write_some(&self, scratch: &mut Scratch) -> bool {
+        let some: Vec<_> = {
+            let mut waiting = self.0.lock();
+            let count = waiting.marked.len().min(WRITTEN);
+            waiting.marked.drain(..count).collect()
+        };
+        some.iter().for_each(|here| here.write_out(scratch));
+        !some.is_empty()
+    }
+
+    /// Whether there is something for the writer to do; false for never again.
+    fn poll_called(&self, cx: &Context<'_>) -> Poll<bool> {
+        let mut waiting = self.0.lock();
+        if waiting.is_over {
+            return Poll::Ready(false);
+        }
+        if waiting.is_held || waiting.marked.is_empty() {
+            waiting.writer = Writer::Asleep(cx.waker().clone());
+            return Poll::Pending;
+        }
+        waiting.writer = Writer::Awake;
+        Poll::Ready(true)
+    }
+
+    fn is_busy(&self) -> bool {
+        !self.0.lock().marked.is_empty()
+    }
+
+    /// Where many wait and there are more processors than one: helping hands, for as long as there is something to do.
+    pub(super) fn call_for_help(self: &Arc<Self>) {
+        let wanted = (self.0.lock().marked.len() / WRITTEN).min(MOST_HANDS);
+        if wanted == 0 {
+            return;
+        }
+        let Ok(runtime) = Handle::try_current() else { return };
+        for _ in 0..wanted.min(runtime.metrics().num_workers().saturating_sub(1)) {
+            let outgoing = Arc::clone(self);
+            runtime.spawn(async move {
+                let mut scratch = Scratch::default();
+                while outgoing.write_some(&mut scratch) {
+                    yield_now().await;
+                }
+            });
+        }
+    }
+
+    /// Lets go where nothing is left to write; otherwise false.
+    pub(super) fn let_go(&self) -> bool {
+        let mut waiting = self.0.lock();
+        waiting.is_held = !waiting.marked.is_empty();
+        !waiting.is_held
+    }
+
+    /// The house is gone, and so is what waited.
+    pub(super) fn end(&self) {
+        let mut waiting = self.0.lock();
+        waiting.is_over = true;
+        waiting.marked.clear();
+        if let Writer::Asleep(waker) = std::mem::replace(&mut waiting.writer, Writer::Awake) {
+            waker.wake();
+        }
+    }
+}
+
+impl Waiting {
+    /// Nobody is here to write: everybody writes for itself.
+    fn ring_for_all(&mut self) {
+        self.writer = Writer::None;
+        self.marked.drain(..).for_each(|here| here.ring());
+    }
+}
+
+/// The writer's part in this. Dropped with its runtime, it leaves the rest to whoever has one.
+struct Hand(Arc<Outgoing>);
+
+impl Drop for Hand {
+    fn drop(&mut self) {
+        self.0.0.lock().ring_for_all();
+    }
+}
+
+async fn write(hand: Hand) {
+    let outgoing = &hand.0;
+    let mut scratch = Scratch::default();
+    while poll_fn(|cx| outgoing.poll_called(cx)).await {
+        outgoing.write_some(&mut scratch);
+        if outgoing.is_busy() {
+            yield_now().await;
+        }
+    }
+}
