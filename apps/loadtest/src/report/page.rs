@@ -195,7 +195,8 @@ mod tests {
         let text = super::super::table(&[row]);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 4, "{text}");
-        assert!(lines[1].starts_with("echo: 8 clients  echo"), "{text}");
+        assert!(lines[1].starts_with("echo: 8 clients    echo"), "{text}");
+        assert_eq!(lines[1].find(" 4.00"), lines[2].find(" 6.00"), "{text}");
         assert!(lines[1].contains("4.00") && lines[1].contains("2.00") && lines[1].ends_with("0/0/0"), "{text}");
         assert!(lines[2].trim().starts_with("beside: other") && lines[2].contains("3.00"), "{text}");
         assert_eq!(lines[3].trim(), "more: 12345");
