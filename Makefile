@@ -14,7 +14,7 @@ FUZZ_TARGETS := engineio socketio websocket
 # What `make run` passes on, for instance: make run ARGS="serve --config gateway.toml"
 ARGS ?=
 
-.PHONY: help run test alone check coverage bench soak fuzz doc fmt node browser python
+.PHONY: help run test alone check coverage bench peers soak fuzz doc fmt node browser python
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ bench: ## the pure parts by cargo bench (benches/ folders), then the load test i
 	$(CARGO) bench --workspace --bench '*' --locked
 	$(CARGO) build --release --locked -p gateway
 	$(CARGO) run --release --locked -p loadtest -- --size short
+
+peers: ## the servers that the load test can measure beside the gateway (loadtest --peers ws,socketio,uws), from npm
+	npm ci --prefix apps/loadtest/peers --no-audit --no-fund --ignore-scripts
 
 soak: node browser python ## the long tests that `make test` leaves out (those marked #[ignore]), one after the other
 	$(CARGO) test --workspace --locked -- --ignored --test-threads=1

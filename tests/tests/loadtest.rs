@@ -108,6 +108,25 @@ fn every_scenario_is_measured_and_its_figures_are_sound() {
 }
 
 #[test]
+fn dashboards_are_measured_by_socketio_with_nothing_lost() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("socketio.json");
+    let told = of_program(&["--protocol", "socketio", "--algorithms", "HS256", "--json", file.to_str().unwrap()]);
+    assert_eq!(told.code, Some(0), "{}{}", told.output, told.errors);
+    let report: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    assert_eq!((&report["protocol"], &report["faults"]), (&"socketio".into(), &Value::Array(Vec::new())));
+    let units: Vec<(&str, u64)> = report["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["scenario"].as_str().unwrap(), row["gateway"]["units"].as_u64().unwrap()))
+        .collect();
+    let [fanout, targeted] = ["fanout", "targeted"];
+    let all = [("handshake", 80), ("idle", 50), (fanout, 800), (fanout, 800), (fanout, 200), ("echo", 400)];
+    assert_eq!(units, [&all[..], &[(targeted, 400), (targeted, 200)]].concat());
+}
+
+#[test]
 fn a_figure_above_its_threshold_fails_the_run() {
     let told = of_program(&["echo", "--max-ratio", "0.001"]);
     assert_eq!(told.code, Some(1), "{}", told.errors);
@@ -179,6 +198,11 @@ async fn unreliable(fault: Fault) -> SocketAddr {
 fn what_cannot_be_measured_is_told_with_a_remedy() {
     let told = of_program(&["idle", "--connections", "900000"]);
     assert!(told.code == Some(2) && told.errors.contains("ulimit -n"), "{}", told.errors);
+    let told = of_program(&["slow", "--protocol", "socketio"]);
+    assert!(told.code == Some(2) && told.errors.contains("leave out --protocol"), "{}", told.errors);
+    let empty = TempDir::new().unwrap();
+    let told = of_program(&["echo", "--peers", "ws", "--peers-folder", empty.path().to_str().unwrap()]);
+    assert!(told.code == Some(2) && told.errors.contains("make peers"), "{}", told.errors);
     let told = run(&["echo", "--gateway", "/nowhere/gateway"]);
     assert!(told.code == Some(2) && told.errors.contains("cargo build --release -p gateway"), "{}", told.errors);
     let told = run(&["echo", "--url", "ws://127.0.0.1:1"]);

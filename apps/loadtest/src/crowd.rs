@@ -34,7 +34,7 @@ pub enum Heard<'a> {
     Message(&'a [u8]),
     /// The answer to an HTTP request: its status and its body.
     Answer(u16, &'a [u8]),
-    /// It was not let in, with this status.
+    /// It was not let in, with this status: 101 where it was told behind the upgrade.
     Refused(u16),
     /// It is over, with this close code, where there was one. The member is gone.
     Over(Option<u16>),
@@ -49,6 +49,8 @@ pub struct Entrance {
     pub request: String,
     /// How the conversation begins.
     pub protocol: Protocol,
+    /// What it says when it is asked for its token, framed.
+    pub credentials: Vec<u8>,
     /// How much the kernel may take for it; absent: as much as the kernel likes.
     pub receive_buffer: Option<usize>,
 }
@@ -159,6 +161,7 @@ impl Voices {
             began,
             unread: Vec::new(),
             unsent: entrance.request.as_bytes().to_vec(),
+            credentials: entrance.credentials.clone(),
             stalled: false,
         };
         match self.members.get_mut(id) {
@@ -315,7 +318,7 @@ impl Voices {
                 let end = wire::head_end(bytes)?;
                 let head = bytes.get(..end)?;
                 let status = wire::status(head).unwrap_or_default();
-                if status != 101 || wire::header(head, "sec-websocket-accept") != Some(wire::ACCEPT) {
+                if status != wire::SWITCHING || wire::header(head, "sec-websocket-accept") != Some(wire::ACCEPT) {
                     return Some((Step::Refused(status), end));
                 }
                 let greets = member.protocol.greets();
@@ -338,9 +341,16 @@ impl Voices {
                         Step::Quiet
                     }
                     PONG => Step::Quiet,
+                    _ if member.pulse(payload) => Step::Quiet,
                     _ if matches!(member.phase, Phase::Open) => Step::Message(frame.start..frame.end),
                     _ => match member.protocol.opening(payload) {
                         Opening::Wait => Step::Quiet,
+                        Opening::Show => {
+                            let credentials = std::mem::take(&mut member.credentials);
+                            let _ = member.send(&credentials);
+                            Step::Quiet
+                        }
+                        Opening::Refused => Step::Refused(wire::SWITCHING),
                         Opening::Ready => {
                             member.phase = Phase::Open;
                             Step::Ready

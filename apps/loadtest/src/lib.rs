@@ -1,7 +1,7 @@
 //! The load test: what the gateway costs on this machine, beside the floor.
 //!
 //! Read it in the order of a run. [`options`] and [`sizes`] say what is wanted; [`subject`] is a server under load,
-//! a gateway or the [`floor`]; [`scenario`] loads it with a [`crowd`] of clients, who come in with tokens of the [`mint`],
+//! a gateway, the [`floor`] or one of its [`peers`]; [`scenario`] loads it with a [`crowd`] of clients, who come in with tokens of the [`mint`],
 //! speak a [`protocol`] in the frames of [`wire`], and hold everything that they hear against a [`tally`]. [`machine`] tells
 //! what it cost, [`sample`] sums it up, [`verdict`] judges and [`report`] tells.
 #![allow(
@@ -14,6 +14,7 @@ pub mod floor;
 pub mod machine;
 pub mod mint;
 pub mod options;
+pub mod peers;
 pub mod protocol;
 pub mod report;
 pub mod sample;
@@ -42,17 +43,26 @@ pub fn run(options: &Options) -> Result<Vec<String>> {
         say(subject::CONFIGURATION);
         return Ok(Vec::new());
     }
-    let sizes = options.sizes.sizes()?;
+    let sizes = options.sizes.sizes(2 + options.peers.chosen.len())?;
+    options.peers.check()?;
     let source = options.target.source()?;
+    let scenarios = options.scenarios()?;
     let processors = machine::processors();
     let cores = options.cores();
     if let Some(cores) = cores {
         cores.take_client();
     }
-    let bench =
-        Bench { source: &source, cores, sizes: &sizes, algorithms: &options.algorithms, with_floor: !options.no_floor };
+    let bench = Bench {
+        source: &source,
+        cores,
+        sizes: &sizes,
+        algorithms: &options.algorithms,
+        with_floor: !options.no_floor,
+        peers: &options.peers,
+        tongue: options.protocol,
+    };
     let mut rows = Vec::new();
-    for scenario in options.scenarios() {
+    for scenario in scenarios {
         rows.extend(scenario.run(&bench).with_context(|| format!("`{}` could not be measured", scenario.name()))?);
     }
     let faults = verdict::faults(&rows, &options.thresholds);
@@ -63,6 +73,8 @@ pub fn run(options: &Options) -> Result<Vec<String>> {
         processors,
         pinned: cores.is_some(),
         system: machine::system(),
+        protocol: options.protocol,
+        peers: options.peers.versions()?,
         rows: &rows,
         faults: &faults,
     };

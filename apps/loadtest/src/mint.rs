@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -25,7 +25,7 @@ impl Mint {
         for algorithm in algorithms {
             let made = generate(*algorithm).with_context(|| format!("no key can be made for {algorithm}"))?;
             let kid = format!("loadtest-{algorithm}");
-            let file = format!("{kid}.key");
+            let file = Self::file_in(folder, *algorithm);
             let (text, member, material) = match made.public {
                 Some(public) => (public, "public_key_file", SigningMaterial::PrivatePem(made.private.into_bytes())),
                 None => {
@@ -33,11 +33,16 @@ impl Mint {
                     (secret.clone(), "secret_file", SigningMaterial::Secret(secret.into_bytes()))
                 }
             };
-            fs::write(folder.join(&file), text).context("a key cannot be written")?;
-            keys += &format!("[[auth.keys]]\nkid = \"{kid}\"\nalgorithm = \"{algorithm}\"\n{member} = \"{file}\"\n");
+            fs::write(&file, text).context("a key cannot be written")?;
+            keys += &format!("[[auth.keys]]\nkid = \"{kid}\"\nalgorithm = \"{algorithm}\"\n{member} = \"{kid}.key\"\n");
             issuers.push((*algorithm, issuer(Some(kid), *algorithm, material)?));
         }
         Ok((Self(issuers), keys))
+    }
+
+    /// Where the key of an algorithm lies, as those need it who verify.
+    pub fn file_in(folder: &Path, algorithm: Algorithm) -> PathBuf {
+        folder.join(format!("loadtest-{algorithm}.key"))
     }
 
     /// The secret that a running gateway shares.

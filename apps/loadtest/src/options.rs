@@ -8,6 +8,8 @@ use gateway_auth::Algorithm;
 
 use crate::{
     machine::Cores,
+    peers::Peers,
+    protocol::Tongue,
     scenario::Scenario,
     sizes::Choices,
     subject::{Running, Source},
@@ -34,6 +36,12 @@ pub struct Options {
     /// Which gateway
     #[command(flatten)]
     pub target: Target,
+    /// What dashboards speak to the gateway; by Socket.IO: `handshake`, `idle`, `fanout`, `echo` and `targeted`
+    #[arg(long, value_enum, default_value = "native")]
+    pub protocol: Tongue,
+    /// Which other servers
+    #[command(flatten)]
+    pub peers: Peers,
     /// The algorithms of the tokens of `handshake`
     #[arg(long, value_delimiter = ',', default_value = "HS256,RS256,ES256,EdDSA")]
     pub algorithms: Vec<Algorithm>,
@@ -103,8 +111,12 @@ pub enum Pin {
 
 impl Options {
     /// Which scenarios.
-    pub fn scenarios(&self) -> &[Scenario] {
-        if self.scenarios.is_empty() { Scenario::value_variants() } else { &self.scenarios }
+    pub fn scenarios(&self) -> Result<&[Scenario]> {
+        let spoken = self.protocol.scenarios();
+        if let Some(other) = self.scenarios.iter().find(|scenario| !spoken.contains(scenario)) {
+            bail!("`{}` is not measured by Socket.IO: leave it out, or leave out --protocol", other.name());
+        }
+        Ok(if self.scenarios.is_empty() { spoken } else { &self.scenarios })
     }
 
     /// The processors to stay on.
@@ -164,9 +176,12 @@ mod tests {
     fn the_command_line_is_sound() {
         Options::command().debug_assert();
         let options = Options::parse_from(["loadtest", "echo", "fanout", "--size", "tiny", "--algorithms", "EdDSA"]);
-        assert_eq!(options.scenarios(), [Scenario::Echo, Scenario::Fanout]);
+        assert_eq!(options.scenarios().unwrap(), [Scenario::Echo, Scenario::Fanout]);
+        let by_socketio = Options::parse_from(["loadtest", "--protocol", "socketio"]);
+        assert_eq!(by_socketio.scenarios().unwrap().len(), 5);
+        assert!(Options::parse_from(["loadtest", "slow", "--protocol", "socketio"]).scenarios().is_err());
         assert_eq!(options.algorithms, [Algorithm::EdDsa]);
-        assert_eq!(Options::parse_from(["loadtest"]).scenarios().len(), 10, "nothing named is everything");
+        assert_eq!(Options::parse_from(["loadtest"]).scenarios().unwrap().len(), 10, "nothing named is everything");
     }
 
     #[test]

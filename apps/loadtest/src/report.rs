@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::{
+    protocol::Tongue,
     sample::Row,
     sizes::{Set, Sizes},
 };
@@ -29,6 +30,10 @@ pub struct Report<'a> {
     pub pinned: bool,
     /// The kernel.
     pub system: String,
+    /// What dashboards spoke to the gateway.
+    pub protocol: Tongue,
+    /// The peers, with their versions.
+    pub peers: Vec<String>,
     /// What was measured.
     pub rows: &'a [Row],
     /// What did not go well.

@@ -75,6 +75,18 @@ pub struct Millis {
     pub curve: Vec<(f64, f64)>,
 }
 
+/// A server that did the same work between the rounds of the gateway.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Beside {
+    /// Which.
+    pub name: String,
+    /// Its rounds.
+    pub side: Side,
+    /// Its processor time over that of the floor.
+    pub ratio: Option<f64>,
+}
+
 /// One line of the result.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -91,6 +103,8 @@ pub struct Row {
     pub floor: Option<Side>,
     /// Processor time of the gateway over that of the floor.
     pub ratio: Option<f64>,
+    /// Other servers that did the same work.
+    pub peers: Vec<Beside>,
     /// Other figures, by their names.
     pub figures: BTreeMap<String, f64>,
 }
@@ -177,23 +191,24 @@ impl Side {
 impl Row {
     /// The rounds of the gateway, and those of the floor that were taken between them.
     pub fn new(scenario: &str, case: impl Into<String>, unit: &str, gateway: &[Sample], floor: &[Sample]) -> Self {
-        let ratios: Vec<f64> = gateway
-            .iter()
-            .zip(floor)
-            .filter_map(|(gateway, floor)| {
-                let (gateway, floor) = (gateway.cpu_micros()?, floor.cpu_micros()?);
-                (floor > 0.0).then(|| gateway / floor)
-            })
-            .collect();
         Self {
             scenario: scenario.to_owned(),
             case: case.into(),
             unit: unit.to_owned(),
             gateway: Side::of(gateway),
             floor: (!floor.is_empty()).then(|| Side::of(floor)),
-            ratio: median(&ratios),
+            ratio: ratio(gateway, floor),
+            peers: Vec::new(),
             figures: BTreeMap::new(),
         }
+    }
+
+    /// With another server, whose rounds were taken in turn with those of the floor.
+    #[must_use]
+    pub fn beside(mut self, name: &str, samples: &[Sample], floor: &[Sample]) -> Self {
+        let beside = Beside { name: name.to_owned(), side: Side::of(samples), ratio: ratio(samples, floor) };
+        self.peers.push(beside);
+        self
     }
 
     /// With another figure.
@@ -204,6 +219,15 @@ impl Row {
         }
         self
     }
+}
+
+/// The median of the rounds' own ratios.
+fn ratio(samples: &[Sample], floor: &[Sample]) -> Option<f64> {
+    let pairs = samples.iter().zip(floor).filter_map(|(sample, floor)| {
+        let (cost, floor) = (sample.cpu_micros()?, floor.cpu_micros()?);
+        (floor > 0.0).then(|| cost / floor)
+    });
+    median(&pairs.collect::<Vec<f64>>())
 }
 
 /// The middle one; between two, their mean.
@@ -263,8 +287,8 @@ mod tests {
         // The machine became twice as slow after the first round, for both.
         let gateway = [sample(10, 30, &[]), sample(10, 60, &[]), sample(10, 66, &[])];
         let floor = [sample(10, 20, &[]), sample(10, 40, &[]), sample(10, 40, &[])];
-        let row = Row::new("echo", "", "echo", &gateway, &floor);
-        assert_eq!(row.ratio, Some(1.5));
+        let row = Row::new("echo", "", "echo", &gateway, &floor).beside("other", &floor, &floor);
+        assert_eq!((row.ratio, row.peers[0].ratio), (Some(1.5), Some(1.0)));
         assert!(row.gateway.latency.is_none(), "no time was noted");
     }
 

@@ -1,9 +1,10 @@
-//! What is measured, scenario by scenario. Where the floor can do the same work, its rounds and the gateway's are taken
-//! in turn, in one run.
+//! What is measured, scenario by scenario. Where the floor and the peers can do the same work, their rounds and the
+//! gateway's are taken in turn, in one run.
 
 mod arrivals;
 mod churn;
 mod fanout;
+mod field;
 mod handshake;
 mod idle;
 mod leave;
@@ -22,6 +23,8 @@ use serde::Serialize;
 
 use crate::{
     machine::Cores,
+    peers::Peers,
+    protocol::Tongue,
     sample::{Latency, Row, Sample},
     sizes::Sizes,
     subject::{Source, Subject},
@@ -66,6 +69,10 @@ pub struct Bench<'a> {
     pub algorithms: &'a [Algorithm],
     /// Whether the floor is measured, too.
     pub with_floor: bool,
+    /// Who else is.
+    pub peers: &'a Peers,
+    /// What dashboards speak to the gateway.
+    pub tongue: Tongue,
 }
 
 impl Scenario {
@@ -105,36 +112,12 @@ impl Scenario {
 impl Bench<'_> {
     /// A gateway, with the first of the algorithms.
     fn gateway(&self) -> Result<Subject> {
-        self.source.open(&[Algorithm::Hs256], "", self.cores)
+        self.source.open(&[Algorithm::Hs256], "", self.cores, self.tongue)
     }
 
     /// The floor, where it is measured.
     fn floor(&self) -> Result<Option<Subject>> {
         self.with_floor.then(|| Subject::floor(self.cores)).transpose()
-    }
-
-    /// The rounds of a case, the gateway's and the floor's in turn.
-    fn in_turn<S>(
-        &self,
-        name: &str,
-        gateway: &mut S,
-        floor: &mut Option<S>,
-        mut round: impl FnMut(&mut S) -> Result<Sample>,
-    ) -> Result<(Vec<Sample>, Vec<Sample>)> {
-        let bar = bar(name, self.sizes.rounds as u64 * (1 + u64::from(floor.is_some())));
-        let (mut of_gateway, mut of_floor) = (Vec::new(), Vec::new());
-        for _ in 0..self.sizes.rounds {
-            bar.set_message("gateway");
-            of_gateway.push(round(gateway)?);
-            bar.inc(1);
-            if let Some(floor) = floor {
-                bar.set_message("floor");
-                of_floor.push(round(floor)?);
-                bar.inc(1);
-            }
-        }
-        bar.finish_and_clear();
-        Ok((of_gateway, of_floor))
     }
 }
 

@@ -82,8 +82,8 @@ pub struct Sizes {
 }
 
 impl Choices {
-    /// All sizes; refused where this machine cannot hold them.
-    pub fn sizes(&self) -> Result<Sizes> {
+    /// All sizes, where so many servers are loaded in turn; refused where this machine cannot hold them.
+    pub fn sizes(&self, servers: usize) -> Result<Sizes> {
         let mut sizes = match self.size {
             Set::Full => Sizes::full(),
             Set::Short => Sizes::short(),
@@ -99,7 +99,7 @@ impl Choices {
             sizes.paced_receivers = *most as usize;
         }
         sizes.idle = self.seconds.map_or(sizes.idle, Duration::from_secs);
-        machine::check_open_files(sizes.most_clients())?;
+        machine::check_open_files(sizes.most_clients(servers))?;
         Ok(sizes)
     }
 }
@@ -164,9 +164,9 @@ impl Sizes {
         }
     }
 
-    /// The most clients that are here at once, those of the floor included.
-    fn most_clients(&self) -> usize {
-        let rooms = (self.receivers.iter().copied().max().unwrap_or(0) * 2).max(self.paced_receivers);
+    /// The most clients that are here at once, those of all servers.
+    fn most_clients(&self, servers: usize) -> usize {
+        let rooms = (self.receivers.iter().copied().max().unwrap_or(0) * servers).max(self.paced_receivers);
         rooms.max(self.connections + 64).max(self.crowd + self.crowd / 100).max(self.handshakes * 2)
     }
 }
@@ -185,10 +185,10 @@ mod tests {
             in_flight: None,
             seconds: Some(2),
         };
-        let sizes = choices.sizes().unwrap();
+        let sizes = choices.sizes(2).unwrap();
         assert_eq!((sizes.rounds, sizes.connections, sizes.crowd, sizes.in_flight), (7, 30, 30, 8));
         assert_eq!((sizes.receivers, sizes.paced_receivers, sizes.idle.as_secs()), (vec![5, 9], 9, 2));
         choices.connections = Some(1_000_000_000);
-        assert!(choices.sizes().is_err(), "that many sockets no process may open");
+        assert!(choices.sizes(2).is_err(), "that many sockets no process may open");
     }
 }

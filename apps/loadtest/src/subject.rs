@@ -1,4 +1,5 @@
-//! A server under load: a gateway that is started for one scenario and ends with it, one that runs already, or the floor.
+//! A server under load: a gateway that is started for one scenario and ends with it, one that runs already, the floor, or
+//! one of its peers.
 //!
 //! What is started runs on the server's processor, in a folder that vanishes, on a free port.
 
@@ -20,7 +21,8 @@ use crate::{
     crowd::Entrance,
     machine::{self, Cores},
     mint::Mint,
-    protocol::Protocol,
+    peers::{Peer, Peers},
+    protocol::{Protocol, Tongue},
 };
 
 /// The configuration of a gateway under load, but for its keys.
@@ -33,6 +35,8 @@ const REST: Duration = Duration::from_millis(20);
 const STIR: Duration = Duration::from_micros(1500);
 /// Nobody waits longer for rest: meanwhile the clients answer no pings.
 const MOST_REST: Duration = Duration::from_secs(3);
+/// The door of dashboards.
+const DASHBOARD: &str = "/ws/dashboard";
 const LISTENING: &str = "listening for clients address=\"";
 
 /// A server under load.
@@ -42,6 +46,8 @@ pub struct Subject {
     pid: Option<u32>,
     /// None for the floor, which takes everybody.
     mint: Option<Mint>,
+    /// What dashboards speak.
+    tongue: Tongue,
     started: Option<Child>,
     folder: Option<TempDir>,
 }
@@ -68,11 +74,13 @@ pub enum Source {
 
 impl Source {
     /// A gateway of it, which takes tokens of these algorithms.
-    pub fn open(&self, algorithms: &[Algorithm], more: &str, cores: Option<Cores>) -> Result<Subject> {
-        match self {
-            Self::Program(program) => Subject::start(program, algorithms, more, cores),
-            Self::Running(running) => Subject::aim(running),
-        }
+    pub fn open(&self, algorithms: &[Algorithm], more: &str, cores: Option<Cores>, tongue: Tongue) -> Result<Subject> {
+        let mut subject = match self {
+            Self::Program(program) => Subject::start(program, algorithms, more, cores)?,
+            Self::Running(running) => Subject::aim(running)?,
+        };
+        subject.tongue = tongue;
+        Ok(subject)
     }
 }
 
@@ -104,7 +112,7 @@ impl Subject {
             thread::sleep(Duration::from_millis(5));
         };
         let pid = Some(child.id());
-        Ok(Self { address, pid, mint: Some(mint), started: Some(child), folder: Some(folder) })
+        Ok(Self { address, pid, mint: Some(mint), tongue: Tongue::Native, started: Some(child), folder: Some(folder) })
     }
 
     fn aim(running: &Running) -> Result<Self> {
@@ -120,21 +128,29 @@ impl Subject {
             machine::check_process(pid)?;
         }
         let mint = Mint::of_secret(running.secret.clone(), running.kid.clone())?;
-        Ok(Self { address, pid: running.pid, mint: Some(mint), started: None, folder: None })
+        Ok(Self { address, pid: running.pid, mint: Some(mint), tongue: Tongue::Native, started: None, folder: None })
     }
 
     /// Starts the floor.
     pub fn floor(cores: Option<Cores>) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe().context("this program does not know where it is")?);
         command.args(["floor", "--listen", "127.0.0.1:0"]);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-        let mut child = spawn(&mut command, cores).context("the floor cannot be started")?;
-        let mut line = String::new();
-        if let Some(output) = child.stdout.take() {
-            BufReader::new(output).read_line(&mut line)?;
-        }
-        let address = line.trim().parse().context("the floor did not start")?;
-        Ok(Self { address, pid: Some(child.id()), mint: None, started: Some(child), folder: None })
+        let (child, address) = told(&mut command, cores).context("the floor cannot be started")?;
+        let pid = Some(child.id());
+        Ok(Self { address, pid, mint: None, tongue: Tongue::Native, started: Some(child), folder: None })
+    }
+
+    /// Starts a peer, which takes HS256 tokens.
+    pub fn peer(peers: &Peers, peer: Peer, cores: Option<Cores>) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("loadtest-").tempdir().context("no temporary folder")?;
+        let (mint, _) = Mint::new(folder.path(), &[Algorithm::Hs256])?;
+        let mut command = peers.command(peer);
+        command.arg(Mint::file_in(folder.path(), Algorithm::Hs256));
+        let (child, address) = told(&mut command, cores)
+            .with_context(|| format!("the peer `{}` cannot be started: see what it says above", peer.name()))?;
+        let pid = Some(child.id());
+        let folder = Some(folder);
+        Ok(Self { address, pid, mint: Some(mint), tongue: peer.tongue(), started: Some(child), folder })
     }
 
     /// Whether it is the floor.
@@ -147,34 +163,50 @@ impl Subject {
         self.mint.as_ref().map(Mint::algorithms).unwrap_or_default()
     }
 
-    /// How a user comes in as a role, by the gateway's own protocol; the floor knows another door for it.
+    /// How a user comes in as a role; the floor knows another door for it.
     pub fn door(&self, path: &str, user: &str, role: &str, on_floor: &str) -> Result<Entrance> {
         match &self.mint {
-            Some(mint) => self.entrance(Protocol::Native, path, &mint.token(user, role)?),
-            None => self.entrance(Protocol::Bare, on_floor, ""),
+            Some(mint) => Ok(self.spoken(path, &mint.token(user, role)?)),
+            None => Ok(self.entrance(Protocol::Bare, on_floor, "")),
         }
     }
 
     /// How somebody comes in with a token of that algorithm.
     pub fn door_by(&self, algorithm: Algorithm, path: &str, user: &str, role: &str) -> Result<Entrance> {
         match &self.mint {
-            Some(mint) => self.entrance(Protocol::Native, path, &mint.token_by(algorithm, user, role)?),
-            None => self.entrance(Protocol::Bare, "/echo", ""),
+            Some(mint) => Ok(self.spoken(path, &mint.token_by(algorithm, user, role)?)),
+            None => Ok(self.entrance(Protocol::Bare, "/echo", "")),
         }
     }
 
     /// How somebody comes to a door that echoes.
     pub fn echo_door(&self, user: &str) -> Result<Entrance> {
-        let token = match &self.mint {
-            Some(mint) => mint.token(user, "dashboard")?,
-            None => String::new(),
-        };
-        self.entrance(Protocol::Bare, if token.is_empty() { "/echo" } else { "/ws/echo" }, &token)
+        match (&self.mint, self.tongue) {
+            (None, _) => Ok(self.entrance(Protocol::Bare, "/echo", "")),
+            (Some(mint), Tongue::Native) => {
+                Ok(self.entrance(Protocol::Bare, "/ws/echo", &mint.token(user, "dashboard")?))
+            }
+            (Some(_), Tongue::SocketIo) => self.door(DASHBOARD, user, "dashboard", "/echo"),
+        }
+    }
+
+    /// By the gateway's own protocol, or for dashboards by the one that is measured.
+    fn spoken(&self, path: &str, token: &str) -> Entrance {
+        match self.tongue {
+            Tongue::SocketIo if path == DASHBOARD => self.entrance(Protocol::SocketIo, "/socket.io/", token),
+            Tongue::SocketIo | Tongue::Native => self.entrance(Protocol::Native, path, token),
+        }
     }
 
     /// A connection for HTTP requests: it asks nothing yet.
     pub fn http_door(&self) -> Entrance {
-        Entrance { address: self.address, request: String::new(), protocol: Protocol::Http, receive_buffer: None }
+        Entrance {
+            address: self.address,
+            request: String::new(),
+            protocol: Protocol::Http,
+            credentials: Vec::new(),
+            receive_buffer: None,
+        }
     }
 
     /// A token for the HTTP API.
@@ -182,9 +214,9 @@ impl Subject {
         self.mint.as_ref().context("the floor has no API")?.token("loadtest-backend", "service")
     }
 
-    fn entrance(&self, protocol: Protocol, path: &str, token: &str) -> Result<Entrance> {
-        let request = protocol.request(path, token);
-        Ok(Entrance { address: self.address, request, protocol, receive_buffer: None })
+    fn entrance(&self, protocol: Protocol, path: &str, token: &str) -> Entrance {
+        let (request, credentials) = (protocol.request(path, token), protocol.credentials(token));
+        Entrance { address: self.address, request, protocol, credentials, receive_buffer: None }
     }
 
     /// The processor time that it has used.
@@ -229,6 +261,24 @@ impl Drop for Subject {
         if let Some(child) = &mut self.started {
             let _ = child.kill();
             let _ = child.wait();
+        }
+    }
+}
+
+/// Starts what tells where it listens in its first line, and ends with its standard input.
+fn told(command: &mut Command, cores: Option<Cores>) -> Result<(Child, SocketAddr)> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    let mut child = spawn(command, cores)?;
+    let mut line = String::new();
+    if let Some(output) = child.stdout.take() {
+        BufReader::new(output).read_line(&mut line)?;
+    }
+    match line.trim().parse() {
+        Ok(address) => Ok((child, address)),
+        Err(_) => {
+            let _ = child.kill();
+            let _ = child.wait();
+            bail!("it did not tell where it listens")
         }
     }
 }

@@ -27,6 +27,9 @@ pub fn faults(rows: &[Row], thresholds: &Thresholds) -> Vec<String> {
         if let Some(floor) = &row.floor {
             unsound(&name, "the floor", floor, &mut found);
         }
+        for peer in &row.peers {
+            unsound(&name, &peer.name, &peer.side, &mut found);
+        }
         let mut above = |what: &str, figure: Option<f64>, most: Option<f64>| {
             if let (Some(figure), Some(most)) = (figure, most)
                 && figure > most

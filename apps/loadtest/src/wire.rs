@@ -7,6 +7,8 @@ use anyhow::{Result, ensure};
 pub const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 /// What a server answers to [`KEY`].
 pub const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+/// The status of an upgrade.
+pub const SWITCHING: u16 = 101;
 /// A text message.
 pub const TEXT: u8 = 1;
 /// The end of a conversation.

@@ -38,6 +38,8 @@ pub(super) struct Member {
     pub(super) began: Instant,
     pub(super) unread: Vec<u8>,
     pub(super) unsent: Vec<u8>,
+    /// Said when it is asked for its token.
+    pub(super) credentials: Vec<u8>,
     pub(super) stalled: bool,
 }
 
@@ -55,6 +57,13 @@ impl Member {
             self.unsent = waiting;
         }
         Ok(())
+    }
+
+    /// Whether a message only asked if it is there: then it has answered.
+    pub(super) fn pulse(&mut self, message: &[u8]) -> bool {
+        let Some(answer) = self.protocol.pulse(message) else { return false };
+        let _ = self.send(&answer);
+        true
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -68,6 +68,19 @@ fn table(rows: &[Row]) -> String {
             figure_or_dash(latency.map(|latency| latency.p99)),
             figure(row.gateway.per_second),
         );
+        for peer in &row.peers {
+            let latency = peer.side.latency.as_ref();
+            text += &format!(
+                "<tr><td>&nbsp;&nbsp;beside: {}</td><td>{}</td><td>{}</td><td></td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+                escaped(&peer.name),
+                escaped(&row.unit),
+                figure_or_dash(peer.side.cpu_micros),
+                figure_or_dash(peer.ratio),
+                figure_or_dash(latency.map(|latency| latency.p50)),
+                figure_or_dash(latency.map(|latency| latency.p99)),
+                figure(peer.side.per_second),
+            );
+        }
     }
     text + "</table>\n"
 }
@@ -86,6 +99,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        protocol::Tongue,
         sample::{Latency, Sample},
         sizes::{Choices, Set},
     };
@@ -113,7 +127,7 @@ mod tests {
             in_flight: None,
             seconds: None,
         };
-        let sizes = choices.sizes().unwrap();
+        let sizes = choices.sizes(2).unwrap();
         let report = Report {
             version: "0",
             size: Set::Tiny,
@@ -121,6 +135,8 @@ mod tests {
             processors: 2,
             pinned: true,
             system: "a <system>".into(),
+            protocol: Tongue::Native,
+            peers: Vec::new(),
             rows,
             faults,
         };
@@ -130,11 +146,24 @@ mod tests {
     #[test]
     fn a_page_shows_all_and_fetches_nothing() {
         let rows = [
-            Row::new("echo", "8 <clients>", "echo", &[sample(40), sample(44)], &[sample(20), sample(22)]),
+            Row::new("echo", "8 <clients>", "echo", &[sample(40), sample(44)], &[sample(20), sample(22)]).beside(
+                "other",
+                &[sample(60), sample(66)],
+                &[sample(20), sample(22)],
+            ),
             Row::new("idle", "none", "connection", &[Sample { cpu: None, ..sample(0) }], &[]).with("kib", Some(4.9)),
         ];
         let (html, json) = written(&rows, &["echo: 3 were lost & gone".into()]);
-        for part in ["8 &lt;clients&gt;", "a &lt;system&gt;", "3 were lost &amp; gone", "kib: 4.90", "2.00", "<svg"] {
+        for part in [
+            "8 &lt;clients&gt;",
+            "a &lt;system&gt;",
+            "3 were lost &amp; gone",
+            "kib: 4.90",
+            "2.00",
+            "beside: other",
+            "3.00",
+            "<svg",
+        ] {
             assert!(html.contains(part), "{part} is not in\n{html}");
         }
         for fetched in ["http:", "https:", "<script", "<link", "src=", "url("] {
@@ -160,12 +189,16 @@ mod tests {
 
     #[test]
     fn the_table_lines_up() {
-        let row = Row::new("echo", "8 clients", "echo", &[sample(40)], &[sample(20)]).with("more", Some(12_345.0));
+        let row = Row::new("echo", "8 clients", "echo", &[sample(40)], &[sample(20)])
+            .beside("other", &[sample(60)], &[sample(20)])
+            .with("more", Some(12_345.0));
         let text = super::super::table(&[row]);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 3, "{text}");
-        assert!(lines[1].starts_with("echo: 8 clients  echo"), "{text}");
+        assert_eq!(lines.len(), 4, "{text}");
+        assert!(lines[1].starts_with("echo: 8 clients    echo"), "{text}");
+        assert_eq!(lines[1].find(" 4.00"), lines[2].find(" 6.00"), "{text}");
         assert!(lines[1].contains("4.00") && lines[1].contains("2.00") && lines[1].ends_with("0/0/0"), "{text}");
-        assert_eq!(lines[2].trim(), "more: 12345");
+        assert!(lines[2].trim().starts_with("beside: other") && lines[2].contains("3.00"), "{text}");
+        assert_eq!(lines[3].trim(), "more: 12345");
     }
 }

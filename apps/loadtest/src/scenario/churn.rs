@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::{Bench, Round};
+use super::{Bench, Round, field::Field};
 use crate::{
     crowd::{Crowd, Entrance, Heard, Voices},
     sample::{Latency, Row, Sample},
@@ -41,15 +41,14 @@ struct Visits<'a> {
 
 pub(super) fn run(bench: &Bench<'_>) -> Result<Vec<Row>> {
     let sizes = bench.sizes;
-    let mut gateway = Street::open(bench.gateway()?)?;
-    let mut floor = bench.floor()?.map(Street::open).transpose()?;
-    for street in [Some(&mut gateway), floor.as_mut()].into_iter().flatten() {
+    let mut field = Field::alone(Street::open(bench.gateway()?)?);
+    field.floor = bench.floor()?.map(Street::open).transpose()?;
+    for street in field.all() {
         street.round(sizes.in_flight as u64, sizes.in_flight)?;
     }
-    let (of_gateway, of_floor) =
-        bench.in_turn("churn", &mut gateway, &mut floor, |street| street.round(sizes.visits, sizes.in_flight))?;
+    let rounds = field.in_turn(bench, "churn", |street| street.round(sizes.visits, sizes.in_flight))?;
     let case = format!("{} at a time", sizes.in_flight);
-    Ok(vec![Row::new("churn", case, "visit", &of_gateway, &of_floor)])
+    Ok(vec![rounds.row("churn", case, "visit")])
 }
 
 impl Street {

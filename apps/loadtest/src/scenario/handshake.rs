@@ -7,6 +7,7 @@ use gateway_auth::Algorithm;
 use super::{
     Bench, Round,
     arrivals::{Arrivals, drop_all},
+    field::{Field, peers},
 };
 use crate::{
     crowd::{Crowd, Entrance},
@@ -24,18 +25,26 @@ struct Door {
     doors: Vec<Entrance>,
 }
 
+impl Door {
+    fn new(subject: Subject) -> Result<Self> {
+        Ok(Self { subject, crowd: Crowd::new()?, doors: Vec::new() })
+    }
+}
+
 pub(super) fn run(bench: &Bench<'_>) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    let gateway = bench.source.open(bench.algorithms, "", bench.cores)?;
+    let gateway = bench.source.open(bench.algorithms, "", bench.cores, bench.tongue)?;
     let algorithms = gateway.algorithms();
-    let mut gateway = Door { subject: gateway, crowd: Crowd::new()?, doors: Vec::new() };
-    let mut floor = match bench.floor()? {
-        Some(subject) => Some(Door { subject, crowd: Crowd::new()?, doors: Vec::new() }),
-        None => None,
-    };
+    let mut field = Field::alone(Door::new(gateway)?);
+    field.floor = bench.floor()?.map(Door::new).transpose()?;
     let sizes = bench.sizes;
     for algorithm in algorithms {
-        for door in [Some(&mut gateway), floor.as_mut()].into_iter().flatten() {
+        // The peers know one algorithm.
+        field.peers = match algorithm {
+            Algorithm::Hs256 => peers(bench, Door::new)?,
+            _ => Vec::new(),
+        };
+        for door in field.all() {
             door.doors = doors(&door.subject, algorithm, sizes.handshakes)?;
             // Those who come first warm everything up, and are not counted.
             let warm = Arrivals::through(
@@ -46,10 +55,9 @@ pub(super) fn run(bench: &Bench<'_>) -> Result<Vec<Row>> {
             drop_all(&mut door.crowd, &warm.members);
         }
         let name = format!("handshake {algorithm}");
-        let (of_gateway, of_floor) =
-            bench.in_turn(&name, &mut gateway, &mut floor, |door| round(door, sizes.in_flight))?;
+        let rounds = field.in_turn(bench, &name, |door| round(door, sizes.in_flight))?;
         let case = format!("{algorithm}, {} at a time", sizes.in_flight);
-        rows.push(Row::new("handshake", case, "handshake", &of_gateway, &of_floor));
+        rows.push(rounds.row("handshake", case, "handshake"));
     }
     Ok(rows)
 }

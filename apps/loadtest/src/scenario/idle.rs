@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::{Bench, Round, arrivals::Arrivals, bar};
+use super::{Bench, Round, arrivals::Arrivals, bar, field::peers};
 use crate::{
     crowd::{Crowd, Entrance, Heard, Voices},
     sample::{Latency, Row, Sample},
@@ -18,13 +18,15 @@ const WARM: usize = 64;
 
 pub(super) fn run(bench: &Bench<'_>) -> Result<Vec<Row>> {
     let sizes = bench.sizes;
-    let bar = bar("idle", 2);
+    let bar = bar("idle", 2 + bench.peers.chosen.len() as u64);
     let (gateway, kib) = sit(&mut bench.gateway()?, sizes.connections, sizes.idle)?;
     bar.inc(1);
     let floor = match bench.floor()? {
         Some(mut floor) => Some(sit(&mut floor, sizes.connections, sizes.idle)?),
         None => None,
     };
+    bar.inc(1);
+    let beside = peers(bench, |mut peer| sit(&mut peer, sizes.connections, sizes.idle))?;
     bar.finish_and_clear();
     let percent = gateway.cpu.map(|cpu| 100.0 * cpu.as_secs_f64() / gateway.elapsed.as_secs_f64());
     let floor_kib = floor.as_ref().and_then(|(_, kib)| *kib);
@@ -34,6 +36,11 @@ pub(super) fn run(bench: &Bench<'_>) -> Result<Vec<Row>> {
         .with("kibPerConnection", kib)
         .with("cpuPercent", percent)
         .with("floorKibPerConnection", floor_kib);
+    for (peer, (sample, kib)) in beside {
+        row = row
+            .beside(peer.name(), std::slice::from_ref(&sample), &[])
+            .with(&format!("{}KibPerConnection", peer.name()), kib);
+    }
     // Doing next to nothing beside doing nothing is no ratio.
     row.ratio = None;
     Ok(vec![row])

@@ -5,9 +5,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use gateway_auth::Algorithm;
 
-use super::{Bench, Round, arrivals::Arrivals};
+use super::{Bench, Round, arrivals::Arrivals, field::Field};
 use crate::{
     crowd::{Crowd, Entrance, Heard, Voices},
     protocol::Protocol,
@@ -83,19 +82,20 @@ pub(super) fn targeted(bench: &Bench<'_>) -> Result<Vec<Row>> {
 
 fn rows(bench: &Bench<'_>, way: Way, scenario: &str, case: String, unit: &str, units: u64) -> Result<Row> {
     let count = bench.sizes.pairs;
-    let gateway = bench.source.open(&[Algorithm::Hs256], "", bench.cores)?;
-    let mut gateway = Pairs::open(gateway, way, count)?;
-    // Nothing on the floor speaks HTTP.
-    let mut floor = match bench.floor()? {
-        Some(floor) if way != Way::ByHttp => Some(Pairs::open(floor, way, count)?),
-        _ => None,
+    let load = |subject: Subject| Pairs::open(subject, way, count);
+    let mut field = match way {
+        Way::Echo | Way::InBand => Field::open(bench, load)?,
+        // Nothing on the floor speaks HTTP, and the peers have neither an API nor agents.
+        Way::Command | Way::ByHttp => Field::alone(load(bench.gateway()?)?),
     };
-    for pairs in [Some(&mut gateway), floor.as_mut()].into_iter().flatten() {
+    if way == Way::Command {
+        field.floor = bench.floor()?.map(load).transpose()?;
+    }
+    for pairs in field.all() {
         pairs.round(count as u64)?;
     }
     let name = format!("{scenario}, {case}");
-    let (of_gateway, of_floor) = bench.in_turn(&name, &mut gateway, &mut floor, |pairs| pairs.round(units))?;
-    Ok(Row::new(scenario, case, unit, &of_gateway, &of_floor))
+    Ok(field.in_turn(bench, &name, |pairs| pairs.round(units))?.row(scenario, case, unit))
 }
 
 impl Pairs {
@@ -199,7 +199,7 @@ impl Talk {
         *open = if self.way == Way::ByHttp { 2 } else { 1 };
         let to = format!(r#","to":"hearer-{pair}""#);
         let words = match self.way {
-            Way::Echo => self.protocol.message("echo", None, &payload(*number, "", SIZE)),
+            Way::Echo => self.protocol.echo(*number, &payload(*number, "", SIZE)),
             Way::Command => self.protocol.message("command", Some(&number.to_string()), &payload(*number, &to, SIZE)),
             Way::InBand => self.protocol.message("notify", None, &payload(*number, &to, SIZE)),
             Way::ByHttp => {

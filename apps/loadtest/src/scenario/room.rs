@@ -35,6 +35,7 @@ pub(super) struct Room {
 /// What is heard in a room.
 #[derive(Default)]
 struct Hearing {
+    protocol: Option<Protocol>,
     tally: Tally,
     finder: Finder,
     hearers: Vec<usize>,
@@ -62,18 +63,18 @@ impl Hearing {
                         latency.note(at - *said);
                     }
                 }
-                None => self.subscribed += usize::from(is_subscribed(text)),
+                None => self.subscribed += usize::from(self.is_subscribed(text)),
             },
-            Heard::Message(text) => self.subscribed += usize::from(is_subscribed(text)),
+            Heard::Message(text) => self.subscribed += usize::from(self.is_subscribed(text)),
             Heard::Over(_) if self.counts.get(id) == Some(&false) => self.cut += 1,
             Heard::Over(_) => self.gone += 1,
             Heard::Ready | Heard::Answer(..) | Heard::Refused(_) => {}
         }
     }
-}
 
-fn is_subscribed(text: &[u8]) -> bool {
-    text.starts_with(br#"{"type":"subscribed""#)
+    fn is_subscribed(&self, text: &[u8]) -> bool {
+        self.protocol.is_some_and(|protocol| protocol.is_subscribed(text))
+    }
 }
 
 impl Room {
@@ -96,8 +97,8 @@ impl Room {
         let mut hearing = Hearing::default();
         let highest = members.iter().copied().max().unwrap_or(0).max(teller);
         hearing.counts = vec![true; highest + 1];
-        if protocol == Protocol::Native {
-            let subscribe = protocol.message("subscribe", None, r#"{"room":"load"}"#);
+        hearing.protocol = Some(protocol);
+        if let Some(subscribe) = protocol.subscribe("load") {
             for id in &members {
                 crowd.voices.say(*id, &subscribe);
             }
