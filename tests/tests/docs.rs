@@ -14,10 +14,10 @@
 mod backend;
 #[path = "docs/clients.rs"]
 mod clients;
-#[path = "docs/hooks.rs"]
-mod hooks;
 #[path = "docs/dashboards.rs"]
 mod dashboards;
+#[path = "docs/hooks.rs"]
+mod hooks;
 #[path = "docs/page.rs"]
 mod page;
 #[path = "docs/rust_client.rs"]

@@ -34,8 +34,8 @@ use gateway_server::{
     metrics::Metrics,
     plans::Plans,
     publish::Publisher,
-    webhook::{Carry, Webhooks},
     socketio::{SessionTimes, Socketio},
+    webhook::{Carry, Webhooks},
 };
 use gateway_transport::{
     AddressLaw, AddressRule, Counters, ListenAddr, Listener, OriginLaw, TlsMaterial, TokenSources,

@@ -48,8 +48,8 @@ pub use self::{
     routing::{Unsound, surroundings},
     secret::{ApiKeyMaterial, HookSecrets, KeyMaterial, Secret, Secrets, TlsMaterial},
     server::{Admin, Audit, AuditAddress, ClientAddress, Http, LogFormat, Server, State, Tls},
-    webhooks::{HookBreaker, HookEvent, HookQueue, Webhook},
     socketio::{Namespace, Socketio},
+    webhooks::{HookBreaker, HookEvent, HookQueue, Webhook},
 };
 pub(crate) use self::{
     document::{Document, Node},
