@@ -83,7 +83,7 @@ tests/node/node_modules/.package-lock.json: tests/node/package.json tests/node/p
 	npm ci --prefix tests/node --no-audit --no-fund --ignore-scripts
 	@touch $@
 
-# What holds the HTTP API against its document. Every package is named there with its hash.
+# The Python clients of the tests, and what holds the HTTP API against its document. Every package is named there with its hash.
 python: tests/python/.venv/installed
 
 tests/python/.venv/installed: tests/python/requirements.txt
@@ -91,7 +91,7 @@ tests/python/.venv/installed: tests/python/requirements.txt
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
 			echo "python3 is missing, or its venv: installing python3 and python3-venv"; \
 			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3 python3-venv; \
-		else echo "python3 is missing, or its venv: install Python 3.10 or later with venv" >&2; exit 1; fi; fi
+		else echo "python3 is missing, or its venv: install Python 3.11 or later with venv" >&2; exit 1; fi; fi
 	rm -rf tests/python/.venv
 	python3 -m venv tests/python/.venv
 	tests/python/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/python/requirements.txt

@@ -3,7 +3,7 @@
 //!
 //! A script is never skipped: where there is no Chromium, the test fails and says how to get it.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use tokio::{
@@ -20,12 +20,17 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// What the program is called: by Debian, and by others.
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
-/// Runs a script that drives a browser to its end: all that it said.
-pub async fn run(name: &str, env: &[(&str, &str)]) -> Vec<Value> {
+/// Starts a script that drives a browser.
+pub fn start(name: &str, env: &[(&str, &str)]) -> Script {
     let chromium = program().display().to_string();
     let mut env = env.to_vec();
     env.push(("CHROMIUM", &chromium));
-    Script::start(name, &env).with_patience(PATIENCE).end().await
+    Script::start(name, &env).with_patience(PATIENCE)
+}
+
+/// Runs a script that drives a browser to its end: all that it said.
+pub async fn run(name: &str, env: &[(&str, &str)]) -> Vec<Value> {
+    start(name, env).end().await
 }
 
 /// The browser of this machine.
@@ -39,7 +44,7 @@ fn program() -> PathBuf {
     })
 }
 
-/// A web server with one page, whatever is asked for.
+/// A web server with one page, whatever is asked for but its scripts.
 #[derive(Debug)]
 pub struct Site {
     /// What pages of it send as `Origin`.
@@ -50,15 +55,20 @@ pub struct Site {
 impl Site {
     /// Serves a page from a free port.
     pub async fn with(page: &str) -> Self {
+        Self::with_scripts(page, &[]).await
+    }
+
+    /// Serves a page from a free port, and scripts beside it by their paths.
+    pub async fn with_scripts(page: &str, scripts: &[(&str, &str)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let origin = format!("http://{}", listener.local_addr().expect("an address"));
-        let answer = format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{page}",
-            page.len()
-        );
+        let page = answer("text/html", page);
+        let scripts: BTreeMap<String, String> =
+            scripts.iter().map(|(path, script)| (format!("GET {path} "), answer("text/javascript", script))).collect();
+        let answers = Arc::new((page, scripts));
         let serving = tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                let answer = answer.clone();
+                let answers = Arc::clone(&answers);
                 tokio::spawn(async move {
                     let mut head = Vec::new();
                     while !head.ends_with(b"\r\n\r\n") {
@@ -66,12 +76,22 @@ impl Site {
                             return;
                         }
                     }
-                    let _ = stream.write_all(answer.as_bytes()).await;
+                    let (page, scripts) = &*answers;
+                    let asked = |line: &str| head.starts_with(line.as_bytes());
+                    let script = scripts.iter().find(|(line, _)| asked(line)).map(|(_, script)| script);
+                    let _ = stream.write_all(script.unwrap_or(page).as_bytes()).await;
                 });
             }
         });
         Self { origin, serving }
     }
+}
+
+fn answer(kind: &str, content: &str) -> String {
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: {kind}; charset=utf-8\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{content}",
+        content.len()
+    )
 }
 
 impl Drop for Site {

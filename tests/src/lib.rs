@@ -27,6 +27,7 @@ pub mod keys;
 pub mod node;
 pub mod plain;
 pub mod process;
+pub mod python;
 pub mod raw;
 pub mod receiver;
 pub mod rooms;

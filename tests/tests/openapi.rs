@@ -19,6 +19,7 @@ use gateway_tests::{
     Options, TestClient, TestGateway,
     calls::call,
     gateway::run,
+    node, python,
     rooms::{agent, unlimited},
     tokens::token,
 };
@@ -73,9 +74,7 @@ async fn the_document_is_served_where_the_api_is_to_everybody() {
 
 #[test]
 fn a_linter_finds_nothing_in_the_document() {
-    let linter = root().join("tests/node/node_modules/.bin/spectral");
-    assert!(linter.exists(), "the linter is not installed: run `make node`");
-    let mut command = Command::new(linter);
+    let mut command = Command::new(node::packages().join(".bin/spectral"));
     command.args(["lint", "--fail-severity", "hint", "--ruleset", "tests/node/spectral.yaml", "docs/openapi.json"]);
     let ended = command.current_dir(root()).output().unwrap();
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
@@ -133,8 +132,7 @@ fn answering(mut agent: TestClient) -> JoinHandle<()> {
 
 #[tokio::test]
 async fn no_made_up_call_has_an_answer_that_the_document_has_not() {
-    let tool = root().join("tests/python/.venv/bin/schemathesis");
-    assert!(tool.exists(), "schemathesis is not installed: run `make python`");
+    let tool = python::program("schemathesis");
     let gateway = open("");
     let (mut ann, ready) = TestClient::greeted(&gateway, "/ws/dashboard", &token("ann", "dashboard")).await;
     let press = answering(agent(&gateway, "press-7").await);

@@ -1,5 +1,5 @@
-//! Dashboards by the ordinary client of Socket.IO: the npm package `socket.io-client` under Node.js, over long polling,
-//! over a WebSocket, and moved from the one to the other.
+//! Dashboards by the ordinary clients of Socket.IO: the npm package `socket.io-client` under Node.js, and `python-socketio`;
+//! over long polling, over a WebSocket, and moved from the one to the other.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,6 +15,8 @@ mod ending;
 mod hearing;
 #[path = "socketio_client/moving.rs"]
 mod moving;
+#[path = "socketio_client/sharing.rs"]
+mod sharing;
 #[path = "socketio_client/speaking.rs"]
 mod speaking;
 #[path = "socketio_client/told.rs"]

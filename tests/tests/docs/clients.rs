@@ -4,14 +4,13 @@
 use std::{cell::Cell, collections::HashSet, fs, path::Path, process::Command};
 
 use gateway_domain::{Advice, Code};
-use gateway_tests::{Claims, Options, TestGateway, eventually, tokens::token};
+use gateway_tests::{Claims, Options, TestGateway, eventually, node::packages, python, tokens::token};
 use serde_json::{Value, json};
 
 use super::{
     backend::{self, Gateway},
     page::{Page, root},
     rust_client::{Then, stay_connected},
-    stage::is_there,
 };
 
 const PAGE: &str = "docs/authentication.md";
@@ -59,7 +58,7 @@ pub(super) fn folder_with(page: &str, name: &str, drive: &str) -> tempfile::Temp
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join(name), page.file(name)).unwrap();
     fs::write(folder.path().join("drive.mjs"), drive).unwrap();
-    std::os::unix::fs::symlink(root().join("tests/node/node_modules"), folder.path().join("node_modules")).unwrap();
+    std::os::unix::fs::symlink(packages(), folder.path().join("node_modules")).unwrap();
     folder
 }
 
@@ -93,16 +92,8 @@ async fn the_browser_client_refreshes_and_stops_as_it_is_told() {
     assert_eq!((&said["end"]["code"], &said["end"]["then"]), (&json!("DISCONNECTED"), &json!("stop")));
 }
 
-/// Where Python has the package `websockets`; elsewhere the page's own test still compiles the program.
 #[tokio::test]
 async fn the_python_client_refreshes_and_stops_as_it_is_told() {
-    #[allow(clippy::disallowed_methods, reason = "whoever runs the tests says which Python has the package")]
-    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
-    let has_package = Command::new(&python).args(["-c", "import websockets.asyncio.client"]).output();
-    if !is_there(&python) || !has_package.is_ok_and(|ended| ended.status.success()) {
-        eprintln!("not run: {python} has no package `websockets`");
-        return;
-    }
     let gateway = TestGateway::start();
     let drive = r#"
 import asyncio, json, sys
@@ -122,7 +113,7 @@ print(json.dumps({"asked": asked, "end": {"code": code, "then": then}}))
 "#;
     let folder = folder_with(PAGE, "client.py", "");
     fs::write(folder.path().join("drive.py"), drive).unwrap();
-    let mut program = Command::new(&python);
+    let mut program = Command::new(python::program("python"));
     let arguments = [&gateway.ws("/ws/dashboard"), &expired(), &token("ann", "dashboard")];
     program.arg("drive.py").args(arguments).current_dir(folder.path());
     let said = driven(&gateway, program).await;
@@ -168,7 +159,7 @@ async fn each_part_of_the_rust_backend_does_what_the_page_says() {
     let gateway = TestGateway::open(options);
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("peers.mjs"), page.file("peers.mjs")).unwrap();
-    std::os::unix::fs::symlink(root().join("tests/node/node_modules"), folder.path().join("node_modules")).unwrap();
+    std::os::unix::fs::symlink(packages(), folder.path().join("node_modules")).unwrap();
     let mut peers = tokio::process::Command::new("node")
         .arg("peers.mjs")
         .current_dir(folder.path())

@@ -3,13 +3,10 @@
 
 use std::{fs, process::Command};
 
-use gateway_tests::{TestGateway, tokens::token};
+use gateway_tests::{TestGateway, python, tokens::token};
 use serde_json::json;
 
-use super::{
-    clients::{driven, expired, folder_with},
-    stage::is_there,
-};
+use super::clients::{driven, expired, folder_with};
 
 const PAGE: &str = "docs/socketio.md";
 
@@ -45,16 +42,8 @@ socket.on("connect", async () => {
     }
 }
 
-/// Where Python has the packages `python-socketio` and `aiohttp`; elsewhere the page's own test still compiles it.
 #[tokio::test]
 async fn the_python_dashboard_refreshes_and_stops_as_it_is_told() {
-    #[allow(clippy::disallowed_methods, reason = "whoever runs the tests says which Python has the packages")]
-    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
-    let has_packages = Command::new(&python).args(["-c", "import socketio, aiohttp"]).output();
-    if !is_there(&python) || !has_packages.is_ok_and(|ended| ended.status.success()) {
-        eprintln!("not run: {python} has no packages `python-socketio` and `aiohttp`");
-        return;
-    }
     let drive = r#"
 import asyncio, json, sys
 from dashboard import stay_connected
@@ -73,7 +62,7 @@ print(json.dumps({"asked": asked, "end": {"code": code}}))
     let gateway = TestGateway::start();
     let folder = folder_with(PAGE, "dashboard.py", "");
     fs::write(folder.path().join("drive.py"), drive).unwrap();
-    let mut program = Command::new(&python);
+    let mut program = Command::new(python::program("python"));
     program.arg("drive.py").args([gateway.http(""), expired(), token("ann", "dashboard")]).current_dir(folder.path());
     let (said, ()) = tokio::join!(driven(&gateway, program), begun(&gateway));
     assert_eq!(said["asked"], json!([false, true]));

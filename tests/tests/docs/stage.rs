@@ -53,13 +53,11 @@ impl Stage {
         fs::create_dir_all(at("bin")).unwrap();
         fs::create_dir_all(at("place")).unwrap();
         symlink(program(), at("bin/gateway")).unwrap();
-        let modules = root().join("tests/node/node_modules");
         for tool in ["bash", "curl", "awk", "node", "python3", "timeout"] {
             let found = Command::new("sh").args(["-c", &format!("command -v {tool} >/dev/null")]).status();
             assert!(found.is_ok_and(|found| found.success()), "the pages need `{tool}` on the path");
         }
-        assert!(modules.join("ws").exists(), "the Node client is not installed: run `make node`");
-        symlink(modules, at("node_modules")).unwrap();
+        symlink(gateway_tests::node::packages(), at("node_modules")).unwrap();
         for folder in ["docs", "deploy"] {
             symlink(root().join(folder), at("place").join(folder)).unwrap();
         }

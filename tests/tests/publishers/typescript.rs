@@ -18,8 +18,7 @@ impl Compiled {
     /// Compiles it.
     pub(crate) fn publisher() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap();
-        let compiler = root.join("tests/node/node_modules/typescript/bin/tsc");
-        assert!(compiler.is_file(), "the TypeScript compiler is not there: run `make node`");
+        let compiler = gateway_tests::node::packages().join("typescript/bin/tsc");
         let made = tempfile::tempdir().unwrap();
         let strictly = ["--strict", "--noUnusedLocals", "--noImplicitOverride", "--exactOptionalPropertyTypes"];
         let target =

@@ -5,16 +5,7 @@ use std::collections::BTreeMap;
 use gateway_tests::{TestClient, rooms::unlimited, tokens::token};
 use serde_json::{Value, json};
 
-use crate::told::{empty, start};
-
-/// The shipped types, with something to tell them apart.
-const TYPES: [&str; 5] = [
-    "dashboard:summaryUpdated",
-    "dashboard:recentMocAdded",
-    "dashboard:partialPartsUpdated",
-    "dashboard:themeBreakdownUpdated",
-    "dashboard:error",
-];
+use crate::told::{TYPES, empty, start};
 
 #[tokio::test]
 async fn a_user_hears_its_own_events_over_every_way_and_nobody_elses() {
@@ -73,7 +64,7 @@ async fn a_user_hears_its_own_events_over_every_way_and_nobody_elses() {
 }
 
 #[track_caller]
-fn is_the_event(event: &Value, kind: &str, id: &Value, payload: &Value) {
+pub(crate) fn is_the_event(event: &Value, kind: &str, id: &Value, payload: &Value) {
     assert_eq!((&event["type"], &event["eventId"], &event["payload"]), (&json!(kind), id, payload), "{event}");
     let members: Vec<_> = event.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(members, ["eventId", "payload", "timestamp", "type"], "{event}");

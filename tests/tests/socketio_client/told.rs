@@ -9,6 +9,15 @@ use serde_json::Value;
 pub(crate) const WAYS: [(&str, &str); 3] =
     [("polling", "socketio-polling"), ("websocket", "socketio-websocket"), ("upgraded", "socketio-websocket")];
 
+/// The types of events that are shipped.
+pub(crate) const TYPES: [&str; 5] = [
+    "dashboard:summaryUpdated",
+    "dashboard:recentMocAdded",
+    "dashboard:partialPartsUpdated",
+    "dashboard:themeBreakdownUpdated",
+    "dashboard:error",
+];
+
 /// What a script told, by name.
 pub(crate) type Told = BTreeMap<String, Value>;
 

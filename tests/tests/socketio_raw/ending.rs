@@ -3,7 +3,7 @@
 use gateway_tests::{Claims, TestGateway, eventually, rooms::unlimited};
 use serde_json::{Value, json};
 
-use crate::by_hand::{Poller, Socket, connect, event};
+use crate::by_hand::{Poller, Socket, connect, event, http, refusal};
 
 /// Everything until the connection closes.
 async fn rest(socket: &mut Socket) -> Vec<String> {
@@ -64,6 +64,27 @@ async fn an_expired_token_is_warned_of_and_then_sends_for_a_new_one_unless_it_wa
     assert_eq!(other.ask(2, &json!(["ping"])).await, json!({ "ok": true }));
     let refused = other.ask(3, &json!(["auth.refresh", { "token": Claims::of("ann", "dashboard").sign() }])).await;
     assert_eq!(refused["error"]["code"], "IDENTITY_CHANGED");
+}
+
+#[tokio::test]
+async fn what_comes_too_late_for_a_refused_session_is_answered_and_no_refusal_of_its_own() {
+    let gateway = unlimited("");
+    let mut poller = Poller::open(&gateway).await;
+    poller.say("40/dashboard,{\"token\":\"not.a.token\"}").await;
+    assert_eq!(refusal(&poller.packet().await, "/dashboard")["data"]["reason"], "TOKEN_INVALID");
+    assert_eq!(poller.packet().await, "1");
+    let unknown = (400, "{\"code\":1,\"message\":\"Session ID unknown\"}".to_owned());
+    eventually(10, "its end", async || (poller.poll().await == unknown).then_some(())).await;
+    assert_eq!(poller.post("41/dashboard,").await, unknown);
+    // A guess is written down, and is the only one.
+    let guessed = Poller { sid: "0".repeat(32), ..Poller::open(&gateway).await };
+    assert_eq!(guessed.post("41/dashboard,").await, unknown);
+    gateway.audited("the guess", |line| line["code"] == "NOT_FOUND").await;
+    let metrics = http().get(gateway.http("/metrics")).send().await.unwrap().text().await.unwrap();
+    let mut counts =
+        metrics.lines().filter(|line| line.starts_with("gateway_refusals_total{") && line.contains("NOT_FOUND"));
+    let (Some(count), None) = (counts.next(), counts.next()) else { panic!("one count: {metrics}") };
+    assert!(count.ends_with(" 1"), "{count}");
 }
 
 #[tokio::test]

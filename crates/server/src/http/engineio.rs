@@ -81,7 +81,8 @@ async fn attend(site: &Arc<Site>, front: &Arc<Socketio>, call: &mut Call, body: 
     };
     if let Some(sid) = query.get("sid")? {
         let Some(session) = front.sessions().find(sid) else {
-            return numbered(site, call, EngineFault::Session);
+            let late = front.sessions().ended_lately(sid, clock::now().tick);
+            return if late { too_late() } else { numbered(site, call, EngineFault::Session) };
         };
         front.admits_page(&call.headers, call.info.secure)?;
         let answer = match (wanted, &call.method) {
@@ -92,6 +93,7 @@ async fn attend(site: &Arc<Site>, front: &Arc<Socketio>, call: &mut Call, body: 
         };
         return match answer {
             Ok(text) => Ok(plain(text)),
+            Err(EngineFault::Session) => too_late(),
             Err(fault) => numbered(site, call, fault),
         };
     }
@@ -224,6 +226,16 @@ fn numbered(site: &Site, call: &Call, fault: EngineFault) -> Answer {
     let refusal = Refusal::new(code, format!("Engine.IO: {fault}"));
     site.house.metrics.refused(code);
     site.house.audit.refused(&refusal, &call.subject(), clock::now());
+    by_number(fault)
+}
+
+/// What a client had sent before it heard that its session had ended. It has done nothing wrong: the end itself is written
+/// down, and this is no refusal beside it.
+fn too_late() -> Answer {
+    by_number(EngineFault::Session)
+}
+
+fn by_number(fault: EngineFault) -> Answer {
     json_with(StatusCode::BAD_REQUEST, &Numbered { code: fault as u8, message: fault.to_string() })
 }
 

@@ -1,7 +1,8 @@
-//! The table of open sessions: each is found by its id, which nobody can guess, and struck out when its task ends.
+//! The table of open sessions: each is found by its id, which nobody can guess, and struck out when its task ends. For some
+//! seconds more its id is remembered: what its client had sent before it heard of the end is late, and not a stranger's guess.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64},
@@ -9,15 +10,20 @@ use std::{
     time::Duration,
 };
 
-use gateway_domain::{Code, Refusal};
+use gateway_domain::{Code, Refusal, Tick};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 use uuid::Uuid;
 
 use super::session::Request;
+use crate::clock;
 
 /// Requests of one client that wait for its session.
 const REQUESTS: usize = 4;
+/// For how long an id that ended is remembered: a slow network, and a poll's answer that crossed a post.
+const LATE: Duration = Duration::from_secs(10);
+/// How many are remembered; beyond it the oldest are forgotten early.
+const MOST_LATE: usize = 1_024;
 
 /// What is wrong with a request, as Engine.IO numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +51,7 @@ pub(crate) enum EngineFault {
 pub(crate) struct Sessions {
     most: usize,
     open: Mutex<HashMap<Uuid, Entry>>,
+    ended: Mutex<VecDeque<(Tick, Uuid)>>,
 }
 
 #[derive(Debug)]
@@ -80,7 +87,7 @@ impl Shared {
 
 impl Sessions {
     pub(super) fn of_at_most(most: usize) -> Arc<Self> {
-        Arc::new(Self { most, open: Mutex::default() })
+        Arc::new(Self { most, open: Mutex::default(), ended: Mutex::default() })
     }
 
     /// A new session: its place, and what is asked of it.
@@ -104,6 +111,14 @@ impl Sessions {
         open.get(&id).map(|entry| (entry.requests.clone(), Arc::clone(&entry.shared)))
     }
 
+    /// Whether a session of that id ended a moment ago.
+    pub(crate) fn ended_lately(&self, sid: &str, now: Tick) -> bool {
+        let Ok(id) = Uuid::try_parse(sid) else { return false };
+        let mut ended = self.ended.lock();
+        forget(&mut ended, now);
+        ended.iter().any(|(_, other)| *other == id)
+    }
+
     /// How many there are.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
@@ -118,8 +133,27 @@ impl Place {
     }
 }
 
+/// Forgets what ended too long ago, and gives the room back where nothing is left.
+fn forget(ended: &mut VecDeque<(Tick, Uuid)>, now: Tick) {
+    while ended.front().is_some_and(|(at, _)| now.since(*at) >= LATE) {
+        ended.pop_front();
+    }
+    if ended.is_empty() && ended.capacity() > 0 {
+        *ended = VecDeque::new();
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
+        // Remembered first: at no moment is it neither open nor of late.
+        let now = clock::now().tick;
+        let mut ended = self.sessions.ended.lock();
+        forget(&mut ended, now);
+        if ended.len() >= MOST_LATE {
+            ended.pop_front();
+        }
+        ended.push_back((now, self.id));
+        drop(ended);
         let mut open = self.sessions.open.lock();
         open.remove(&self.id);
         if open.is_empty() {
@@ -131,6 +165,23 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_id_of_a_session_is_remembered_for_some_seconds_behind_its_end_and_not_too_many_are() {
+        let sessions = Sessions::of_at_most(MOST_LATE);
+        let late = |sid: &str| sessions.ended_lately(sid, clock::now().tick);
+        let (place, ..) = sessions.enter().unwrap();
+        let sid = place.sid();
+        assert!(!late(&sid), "it is open");
+        drop(place);
+        assert!(late(&sid) && !late(&"0".repeat(32)) && !late("x"));
+        tokio::time::advance(LATE).await;
+        assert!(!late(&sid));
+        assert_eq!(sessions.ended.lock().capacity(), 0, "what is empty holds nothing");
+        let sids: Vec<_> = (0..=MOST_LATE).map(|_| sessions.enter().unwrap().0.sid()).collect();
+        assert!(!late(&sids[0]) && late(&sids[1]), "the oldest is forgotten early");
+        assert_eq!(sessions.ended.lock().len(), MOST_LATE);
+    }
 
     #[test]
     fn a_session_is_found_by_its_id_until_it_ends_and_the_table_is_bounded() {
