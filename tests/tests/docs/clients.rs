@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     backend::{self, Gateway},
-    page::{Page, root},
+    page::Page,
     rust_client::{Then, stay_connected},
 };
 
