@@ -243,10 +243,11 @@ async fn pings_come_at_the_interval_and_first_at_a_time_of_each_connections_own(
             let since = clock::now().tick.since(begun).as_millis();
             match last {
                 None => {
-                    assert!((12_500..=25_002).contains(&since), "the first ping came after {since} ms");
+                    assert!((12_250..=25_002).contains(&since), "the first ping came after {since} ms");
                     firsts.push(since);
                 }
-                Some(last) => assert!((25_000..=25_003).contains(&(since - last)), "{} ms between pings", since - last),
+                // Each is sent in a slot that it shares; how late in it depends on the timer alone.
+                Some(last) => assert!((24_997..=25_003).contains(&(since - last)), "{} ms between pings", since - last),
             }
             last = Some(since);
         }
