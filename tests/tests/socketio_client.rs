@@ -15,6 +15,8 @@ mod ending;
 mod hearing;
 #[path = "socketio_client/moving.rs"]
 mod moving;
+#[path = "socketio_client/python.rs"]
+mod python;
 #[path = "socketio_client/sharing.rs"]
 mod sharing;
 #[path = "socketio_client/speaking.rs"]
