@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -61,6 +61,8 @@ pub struct Occupant {
     pub hears_user: bool,
     carried_by: AtomicU8,
     mail: Mail,
+    /// Whether it waits already to be written to by another task than its own.
+    is_marked: AtomicBool,
     user: UserId,
     standing: Mutex<Standing>,
     orders: Mutex<Orders>,
@@ -139,6 +141,7 @@ impl Occupant {
             hears_user: arrival.autojoin,
             carried_by: AtomicU8::new(Transport::Websocket as u8),
             mail: Mail::default(),
+            is_marked: AtomicBool::new(false),
             user: standing.principal.user.clone(),
             standing: Mutex::new(standing),
             orders: Mutex::default(),
@@ -173,6 +176,16 @@ impl Occupant {
     /// Puts a text into its outbox. Where it is the first there, somebody has to see to it.
     pub(super) fn put(&self, text: Text, class: Class, bounds: &OutboxBounds) -> Put {
         self.mail.outbox.put(text, class, bounds)
+    }
+
+    /// Notes that it waits to be written to; whether it did not yet, so that nobody waits twice.
+    pub(super) fn mark(&self) -> bool {
+        !self.is_marked.swap(true, Ordering::AcqRel)
+    }
+
+    /// It waits no more. What is put into its outbox from here on marks it anew, so the outbox is looked into after this.
+    pub(super) fn unmark(&self) {
+        self.is_marked.swap(false, Ordering::AcqRel);
     }
 
     /// Wakes its own task, which tells what is to be told.

@@ -36,6 +36,7 @@ pub(super) struct Outgoing(Mutex<Waiting>);
 
 #[derive(Debug, Default)]
 struct Waiting {
+    /// Each once: there are never more than connections.
     marked: VecDeque<Arc<Occupant>>,
     /// Somebody puts texts into many outboxes, and sees to the writing himself.
     is_held: bool,
@@ -56,6 +57,9 @@ enum Writer {
 impl Outgoing {
     /// Notes that something waits in an outbox that was empty.
     pub(super) fn mark(self: &Arc<Self>, here: &Arc<Occupant>) {
+        if !here.mark() {
+            return;
+        }
         let mut waiting = self.0.lock();
         waiting.marked.push_back(Arc::clone(here));
         if waiting.is_held {
@@ -86,7 +90,10 @@ impl Outgoing {
             let count = waiting.marked.len().min(WRITTEN);
             waiting.marked.drain(..count).collect()
         };
-        some.iter().for_each(|here| here.write_out(scratch));
+        for here in &some {
+            here.unmark();
+            here.write_out(scratch);
+        }
         !some.is_empty()
     }
 
@@ -148,7 +155,10 @@ impl Waiting {
     /// Nobody is here to write: everybody writes for itself.
     fn ring_for_all(&mut self) {
         self.writer = Writer::None;
-        self.marked.drain(..).for_each(|here| here.ring());
+        for here in self.marked.drain(..) {
+            here.unmark();
+            here.ring();
+        }
     }
 }
 
