@@ -181,3 +181,66 @@ async fn write(hand: Hand) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock, endpoint::Endpoint, hub::Arrival, hub::Standing};
+    use gateway_domain::{
+        ConnectionId, Principal, RequestId,
+        plan::{Messages, OnConnectionLimit, OwnLimits, Plan},
+    };
+    use gateway_transport::ClientAddress;
+    use uuid::Uuid;
+
+    fn somebody() -> Arc<Occupant> {
+        let now = clock::now();
+        let arrival = Arrival {
+            request_id: RequestId::new(Uuid::nil()),
+            endpoint: Arc::new(Endpoint::at("/ws")),
+            address: ClientAddress::Local,
+            user_agent: None,
+            autojoin: true,
+        };
+        let plan = Plan {
+            name: "default".parse().unwrap(),
+            connections: None,
+            on_connection_limit: OnConnectionLimit::RejectNew,
+            messages: Messages { rate: None, burst: None },
+        };
+        let principal = Principal {
+            user: "ann".parse().unwrap(),
+            agent: None,
+            issuer: None,
+            key: "main".into(),
+            roles: Vec::new(),
+            permissions: Vec::new(),
+            plan: None,
+            own_limits: OwnLimits::default(),
+            token_id: None,
+            issued_at: None,
+            expires_at: now.wall,
+            claims: Arc::default(),
+        };
+        let standing = Standing {
+            principal: Arc::new(principal),
+            role: None,
+            plan: Arc::new(plan),
+            account: Arc::default(),
+            authenticated_at: now.wall,
+        };
+        Arc::new(Occupant::new(ConnectionId::new(Uuid::nil()), arrival, standing, now))
+    }
+
+    #[test]
+    fn whoever_waits_to_be_written_to_does_not_wait_twice() {
+        let (outgoing, here) = (Arc::new(Outgoing::default()), somebody());
+        outgoing.hold();
+        outgoing.mark(&here);
+        outgoing.mark(&here);
+        assert_eq!(outgoing.0.lock().marked.len(), 1);
+        assert!(outgoing.write_some(&mut Scratch::default()));
+        outgoing.mark(&here);
+        assert_eq!(outgoing.0.lock().marked.len(), 1, "who was written to is marked anew");
+    }
+}
