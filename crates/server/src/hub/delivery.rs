@@ -5,7 +5,11 @@
 //! into a room whose last post is still on its way waits behind it: in a room, all hear everything in one order.
 //!
 //! In a room with a history those who subscribed get the text with the room and its offset there, once for each such
-//! room; everybody else gets the text itself, once for the whole post.
+//! room; everybody else gets the text itself, once for the whole post. A `group` is whom a target means, a `pass` goes
+//! through it, so many at a time.
+
+mod group;
+mod pass;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -13,13 +17,14 @@ use std::{
     sync::Arc,
 };
 
-use gateway_domain::{
-    Code, ConnectionId, Now, Refusal, Role, Room, UserId, registry::Registry, relay, rooms::Rooms, target::Target,
-};
+use gateway_domain::{Code, ConnectionId, Now, Refusal, registry::Registry, relay, rooms::Rooms, target::Target};
 use gateway_transport::Text;
 use tokio::{sync::oneshot, task::yield_now};
 
 use super::{Hub, Letter, Occupant, books::Books, outbox::Class, outgoing::Scratch};
+use group::Group;
+pub(super) use group::user_of;
+use pass::{Part, Pass, Reached};
 
 /// So many members are told in one hold of the lock.
 const PASS: usize = 256;
@@ -27,7 +32,6 @@ const PASS: usize = 256;
 const MOST_UNDER_WAY: usize = 64 << 20;
 /// So many posts are put into outboxes before what waits there is written to the last of them.
 const JOINED: usize = 8;
-const USER_ROOM: &str = "user:";
 
 /// What is said to many.
 #[derive(Debug)]
@@ -52,16 +56,6 @@ pub enum Posted {
     Underway(oneshot::Receiver<usize>),
 }
 
-/// Those whom one target means.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Group {
-    Room(Room),
-    Role(Role),
-    Endpoint(Box<str>),
-    Narrowed(UserId, Role),
-    One(ConnectionId),
-}
-
 /// Posts on their way to many, in their order.
 #[derive(Debug, Default)]
 pub(super) struct Dispatch {
@@ -83,24 +77,6 @@ struct Job {
     told: Told,
     groups: Vec<Group>,
     done: Option<oneshot::Sender<usize>>,
-}
-
-#[derive(Debug)]
-struct Pass {
-    group: Group,
-    part: Part,
-    /// Of the post in its room: who came later has it from the history, or came too late.
-    sequence: u64,
-    /// For those who subscribed to a room with a history.
-    placed: Option<Letter>,
-    cursor: Option<ConnectionId>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    Everybody,
-    Subscribers,
-    Others,
 }
 
 /// Who has it already, where several targets may mean one connection.
@@ -261,45 +237,6 @@ async fn carry(hub: Arc<Hub>) {
     }
 }
 
-impl Books {
-    fn group(&self, target: &Target, sender: Option<ConnectionId>) -> Option<Group> {
-        match target {
-            Target::User { user, role: None } => Room::parse(&format!("{USER_ROOM}{user}")).ok().map(Group::Room),
-            Target::User { user, role: Some(role) } => Some(Group::Narrowed(user.clone(), role.clone())),
-            // Whoever names itself is not told: that is what `sender` is for.
-            Target::Agent(agent) => {
-                let live = self.registry.agent(agent).map(|(id, _)| id);
-                live.filter(|id| Some(*id) != sender).map(Group::One)
-            }
-            Target::Connection(id) => Some(*id).filter(|id| Some(*id) != sender).map(Group::One),
-            Target::Room(room) => Some(Group::Room(room.clone())),
-            Target::Role(role) => Some(Group::Role(role.clone())),
-            Target::Endpoint(path) => Some(Group::Endpoint(path.clone())),
-            Target::Sender => sender.map(Group::One),
-            // No connection is told by these.
-            Target::Webhook(_) | Target::Subscribe(_) => None,
-        }
-    }
-
-    fn size(&self, group: &Group) -> usize {
-        match group {
-            Group::Room(room) => {
-                let hearing = user_of(room).map_or(0, |user| self.registry.hearing(&user).count());
-                self.rooms.size(room) + hearing
-            }
-            Group::Role(role) => self.registry.count_of_role(role),
-            Group::Endpoint(path) => self.registry.count_of_endpoint(path),
-            Group::Narrowed(user, _) => self.registry.of_user(user).count(),
-            Group::One(_) => 1,
-        }
-    }
-}
-
-/// Whose room that is: everybody's own is joined by itself.
-pub(super) fn user_of(room: &Room) -> Option<UserId> {
-    room.as_str().strip_prefix(USER_ROOM).and_then(|user| user.parse().ok())
-}
-
 impl Dispatch {
     fn put(&mut self, job: Job) {
         self.bytes += job.letter.len();
@@ -367,70 +304,5 @@ impl Told {
     /// Whether this connection is met for the first time.
     fn note(&mut self, id: ConnectionId) -> bool {
         self.seen.as_mut().is_none_or(|seen| seen.insert(id))
-    }
-}
-
-/// Those whom a pass comes to next: each, and whether it asked for the room.
-type Members<'a> = Vec<(ConnectionId, &'a Arc<Occupant>, bool)>;
-
-struct Reached<'a> {
-    members: Members<'a>,
-    /// Those among whom they were found: looking takes time, too.
-    looked_at: usize,
-    is_over: bool,
-}
-
-impl<'a> Reached<'a> {
-    /// All that there were.
-    fn all(members: Members<'a>) -> Self {
-        Self { looked_at: members.len(), members, is_over: true }
-    }
-}
-
-impl Pass {
-    /// The next so many of the group, and whether these were the last.
-    fn next<'a>(&mut self, registry: &'a Registry<Arc<Occupant>>, rooms: &Rooms<Text>, most: usize) -> Reached<'a> {
-        let plain = |(id, here): (ConnectionId, &'a Arc<Occupant>)| (id, here, false);
-        let members: Members<'a> = match &self.group {
-            Group::Room(room) => {
-                let part = self.part;
-                let meant = |subscribed| match part {
-                    Part::Everybody => true,
-                    Part::Subscribers => subscribed,
-                    Part::Others => !subscribed,
-                };
-                let mut last = None;
-                let mut seen = 0;
-                let mut members: Members<'a> = Vec::new();
-                for (id, member) in rooms.members(room, self.cursor, self.sequence).take(most) {
-                    last = Some(id);
-                    seen += 1;
-                    if let (true, Some(here)) = (meant(member.subscribed), registry.get(id)) {
-                        members.push((id, here, member.subscribed));
-                    }
-                }
-                if seen == most {
-                    self.cursor = last;
-                    return Reached { members, looked_at: seen, is_over: false };
-                }
-                // Those who hear what is said to their user without having asked for it.
-                if let Some(user) = user_of(room).filter(|_| part != Part::Subscribers) {
-                    let hearing = registry.hearing(&user).filter(|(id, _)| !rooms.is_member(room, *id));
-                    members.extend(hearing.map(plain));
-                }
-                return Reached { members, looked_at: seen, is_over: true };
-            }
-            Group::Role(role) => registry.of_role(role, self.cursor).take(most).map(plain).collect(),
-            Group::Endpoint(path) => registry.of_endpoint(path, self.cursor).take(most).map(plain).collect(),
-            Group::Narrowed(user, role) => {
-                let own = registry.of_user(user).filter(|here| here.stands(|s| s.role.as_ref() == Some(role)));
-                return Reached::all(own.map(|here| (here.id, here, false)).collect());
-            }
-            Group::One(id) => {
-                return Reached::all(registry.get(*id).map(|here| (*id, here, false)).into_iter().collect());
-            }
-        };
-        self.cursor = members.last().map(|(id, ..)| *id);
-        Reached { looked_at: members.len(), is_over: members.len() < most, members }
     }
 }
