@@ -1,7 +1,9 @@
-//! A running gateway from the command line, by its HTTP API: tell, ask, look, let go. For people, or as JSON with
+//! A running gateway from the command line, by its HTTP API: tell and ask (here), `look`, `bar`. For people, or as JSON with
 //! `--json`, a line for each entry.
 
+mod bar;
 mod list;
+mod look;
 
 use std::{io::Read, time::Duration};
 
@@ -15,7 +17,8 @@ use super::{
     api::{Api, At, Call},
     page,
 };
-use list::{Column, List};
+use bar::{Ban, Kick, Revoke};
+use look::{Agents, Connections, Rooms, Users};
 
 /// What can be asked of a running gateway.
 #[derive(Debug, Subcommand)]
@@ -89,112 +92,6 @@ pub(super) struct Request {
     /// Print progress as it comes.
     #[arg(long)]
     progress: bool,
-    #[command(flatten)]
-    there: There,
-}
-
-/// List the live connections.
-#[derive(Debug, Args)]
-pub(super) struct Connections {
-    /// Those of this user.
-    #[arg(long)]
-    user: Option<String>,
-    /// Those of users with this role.
-    #[arg(long)]
-    role: Option<String>,
-    /// Those at this endpoint.
-    #[arg(long, value_name = "PATH")]
-    endpoint: Option<String>,
-    #[command(flatten)]
-    there: There,
-}
-
-/// Show a user.
-#[derive(Debug, Args)]
-pub(super) struct Users {
-    /// The user.
-    #[arg(value_name = "USER")]
-    user: String,
-    #[command(flatten)]
-    there: There,
-}
-
-/// List the agents that are online.
-#[derive(Debug, Args)]
-pub(super) struct Agents {
-    /// Those of this user.
-    #[arg(long)]
-    user: Option<String>,
-    #[command(flatten)]
-    there: There,
-}
-
-/// List the rooms.
-#[derive(Debug, Args)]
-pub(super) struct Rooms {
-    /// Those whose names begin like this.
-    #[arg(long)]
-    prefix: Option<String>,
-    #[command(flatten)]
-    there: There,
-}
-
-/// List the bans; with an address or a user, lay one, or lift it.
-#[derive(Debug, Args)]
-pub(super) struct Ban {
-    /// The user.
-    #[arg(long, conflicts_with = "address")]
-    user: Option<String>,
-    /// The address, or the block of addresses.
-    #[arg(long)]
-    address: Option<String>,
-    /// When it ends, such as 2030-01-01T00:00:00Z.
-    #[arg(long, value_name = "TIME")]
-    until: Option<String>,
-    /// Why; for operators only.
-    #[arg(long)]
-    reason: Option<String>,
-    /// Only say how many connections it would meet.
-    #[arg(long)]
-    dry_run: bool,
-    /// Lay it though it meets a trusted proxy or this machine.
-    #[arg(long)]
-    force: bool,
-    /// Lift it.
-    #[arg(long, conflicts_with_all = ["until", "reason", "dry_run", "force"])]
-    lift: bool,
-    #[command(flatten)]
-    there: There,
-}
-
-/// Revoke a token, or all tokens of a user up to a time; live connections end at once.
-#[derive(Debug, Args)]
-pub(super) struct Revoke {
-    /// The token's own id, its `jti`.
-    #[arg(long, required_unless_present = "user", conflicts_with_all = ["user", "before"])]
-    jti: Option<String>,
-    /// The user whose tokens are revoked.
-    #[arg(long)]
-    user: Option<String>,
-    /// Those issued before this time [default: now].
-    #[arg(long, value_name = "TIME")]
-    before: Option<String>,
-    /// When the revocation can be forgotten.
-    #[arg(long, value_name = "TIME")]
-    until: Option<String>,
-    #[command(flatten)]
-    there: There,
-}
-
-/// Close a connection, or all of a user.
-#[derive(Debug, Args)]
-pub(super) struct Kick {
-    /// The connection.
-    #[arg(long, value_name = "UUID", required_unless_present = "user", conflicts_with = "user")]
-    connection: Option<String>,
-    /// The user.
-    #[arg(long)]
-    user: Option<String>,
     #[command(flatten)]
     there: There,
 }
@@ -289,135 +186,6 @@ impl Request {
         })
         .await?;
         ended.unwrap_or_else(|| Err(anyhow!("the gateway ended before the agent answered")))
-    }
-}
-
-impl Connections {
-    async fn run(self, environment: &Environment) -> Result<()> {
-        let list = List::new(
-            "connections",
-            &[
-                Column("connection", "connectionId"),
-                Column("user", "userId"),
-                Column("role", "role"),
-                Column("endpoint", "endpoint"),
-                Column("from", "ip"),
-                Column("since", "connectedAt"),
-            ],
-        );
-        let call = || {
-            Call::new(Method::GET, &["api", "v1", "connections"])
-                .with("user", self.user.as_ref())
-                .with("role", self.role.as_ref())
-                .with("endpoint", self.endpoint.as_ref())
-        };
-        list.print(&self.there.api(environment)?, call, self.there.json).await
-    }
-}
-
-impl Users {
-    async fn run(self, environment: &Environment) -> Result<()> {
-        let call = Call::new(Method::GET, &["api", "v1", "users", &self.user]);
-        let answer = self.there.api(environment)?.answer(call).await?;
-        self.there.print(&answer, |user| {
-            let connections = user["connections"].as_array().map_or(0, Vec::len);
-            let banned = if user["banned"] == true { ", banned" } else { "" };
-            let penalty =
-                user["penaltySeconds"].as_f64().map_or_else(String::new, |left| format!(", silenced {left} s"));
-            let id = text(user, "userId");
-            format!("{id}: {connections} connections, {} violations{penalty}{banned}", user["violations"])
-        })
-    }
-}
-
-impl Agents {
-    async fn run(self, environment: &Environment) -> Result<()> {
-        let list = List::new(
-            "agents",
-            &[
-                Column("agent", "agentId"),
-                Column("user", "userId"),
-                Column("endpoint", "endpoint"),
-                Column("since", "connectedAt"),
-                Column("last seen", "lastSeen"),
-                Column("asked", "openRequests"),
-            ],
-        );
-        let call = || Call::new(Method::GET, &["api", "v1", "agents"]).with("user", self.user.as_ref());
-        list.print(&self.there.api(environment)?, call, self.there.json).await
-    }
-}
-
-impl Rooms {
-    async fn run(self, environment: &Environment) -> Result<()> {
-        let list = List::new(
-            "rooms",
-            &[
-                Column("room", "room"),
-                Column("connections", "connections"),
-                Column("offset", "offset"),
-                Column("bytes", "historyBytes"),
-            ],
-        );
-        let call = || Call::new(Method::GET, &["api", "v1", "rooms"]).with("prefix", self.prefix.as_ref());
-        list.print(&self.there.api(environment)?, call, self.there.json).await
-    }
-}
-
-impl Ban {
-    async fn run(self, environment: &Environment) -> Result<()> {
-        let api = self.there.api(environment)?;
-        let path = ["api", "v1", "bans"];
-        let mut body = json!({});
-        put(&mut body, "user", self.user);
-        put(&mut body, "address", self.address);
-        if body == json!({}) {
-            let columns = [
-                Column("user", "user"),
-                Column("address", "address"),
-                Column("until", "until"),
-                Column("why", "reason"),
-            ];
-            return List::new("bans", &columns).print(&api, || Call::new(Method::GET, &path), self.there.json).await;
-        }
-        if self.lift {
-            let answer = api.answer(Call::new(Method::DELETE, &path).body(body)).await?;
-            return self.there.print(&answer, |_| "lifted".into());
-        }
-        put(&mut body, "until", self.until);
-        put(&mut body, "reason", self.reason);
-        put(&mut body, "dryRun", self.dry_run.then_some(true));
-        put(&mut body, "force", self.force.then_some(true));
-        let answer = api.answer(Call::new(Method::PUT, &path).body(body)).await?;
-        self.there.print(&answer, |answer| match answer["dryRun"] == true {
-            true => format!("it would end {} connections", answer["matches"]),
-            false => format!("laid; {} connections ended", answer["matches"]),
-        })
-    }
-}
-
-impl Revoke {
-    async fn run(self, environment: &Environment) -> Result<()> {
-        let mut body = json!({});
-        put(&mut body, "jti", self.jti);
-        put(&mut body, "user", self.user);
-        put(&mut body, "before", self.before);
-        put(&mut body, "until", self.until);
-        let call = Call::new(Method::POST, &["api", "v1", "revocations"]).body(body);
-        let answer = self.there.api(environment)?.answer(call).await?;
-        self.there.print(&answer, |answer| format!("revoked; {} connections ended", answer["matches"]))
-    }
-}
-
-impl Kick {
-    async fn run(self, environment: &Environment) -> Result<()> {
-        let call = match (&self.connection, &self.user) {
-            (Some(id), _) => Call::new(Method::DELETE, &["api", "v1", "connections", id]),
-            (None, Some(user)) => Call::new(Method::POST, &["api", "v1", "users", user, "disconnect"]),
-            (None, None) => return Err(anyhow!("name a --connection or a --user")),
-        };
-        let answer = self.there.api(environment)?.answer(call).await?;
-        self.there.print(&answer, |answer| format!("{} connections ended", answer["disconnected"]))
     }
 }
 
