@@ -1,5 +1,7 @@
 //! One socket, driven by one task in both directions. Every wait may be dropped and taken up again: what has come and
-//! what waits to go live in the socket, never in the future.
+//! what waits to go live in the socket, never in the future. The `farewell` is how it ends.
+
+mod farewell;
 
 use std::{
     future::poll_fn,
@@ -7,17 +9,16 @@ use std::{
     mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use bytes::{Buf, Bytes};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Sleep, sleep, timeout},
+    time::{Sleep, sleep},
 };
 
 use super::{
-    Inbound, Outbound, PeerClose, SocketFault, SocketLimits,
+    Inbound, Outbound, SocketFault, SocketLimits,
     decoder::{Decoder, Whole},
     outlet::{Outlet, Source, Way},
     output::Kind,
@@ -26,8 +27,6 @@ use crate::{close::CloseFrame, wire::Wire};
 
 /// One read takes this much, through the stack.
 const READ_SIZE: usize = 8 << 10;
-/// So much is read after the end and thrown away, so that our close frame is not lost to a reset.
-const LINGER_BYTES: usize = 1 << 20;
 
 /// A server's end of a WebSocket.
 pub struct Socket<S> {
@@ -164,74 +163,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// How many bytes the peer has sent: any of them is a sign of life.
     pub fn heard(&self) -> u64 {
         self.heard
-    }
-
-    /// Ends the connection: sends what is queued and the close frame, and waits at most `patience` for the peer to do
-    /// the same. Where the peer closed first, it gets its own code back, and `frame` is not used.
-    pub async fn close(mut self, frame: CloseFrame, patience: Duration) -> PeerClose {
-        timeout(patience, self.farewell(frame)).await.unwrap_or(PeerClose::Silent)
-    }
-
-    async fn farewell(&mut self, frame: CloseFrame) -> PeerClose {
-        let mut answer = match std::mem::replace(&mut self.state, State::Gone) {
-            State::Gone => return PeerClose::Ended,
-            State::Open => {
-                self.outlet.lock().output.push_close(Some(&frame));
-                None
-            }
-            State::Broken => {
-                self.outlet.lock().output.push_close(Some(&frame));
-                return self.linger().await;
-            }
-            State::ClosedByPeer(theirs) => {
-                let echo = theirs.as_ref().map(|theirs| CloseFrame::new(theirs.code, ""));
-                self.outlet.lock().output.push_close(echo.as_ref());
-                Some(theirs)
-            }
-        };
-        self.pong = None;
-        if self.flush().await.is_err() {
-            return answer.map_or(PeerClose::Ended, PeerClose::Answered);
-        }
-        let mut discarded = 0;
-        while answer.is_none() {
-            let before = self.heard;
-            match poll_fn(|cx| self.poll_whole(cx, true, &mut || None)).await {
-                Ok(Whole::Close(theirs)) => answer = Some(theirs),
-                Ok(_) => {}
-                Err(SocketFault::Gone(_)) => return PeerClose::Ended,
-                Err(_) => return self.linger().await,
-            }
-            discarded += self.heard - before;
-            if discarded > self.most_discarded() {
-                return PeerClose::Silent;
-            }
-        }
-        // Both have closed; the server ends the stream first.
-        let _ = poll_fn(|cx| self.outlet.lock().poll_shutdown(&mut self.source, cx)).await;
-        answer.map_or(PeerClose::Silent, PeerClose::Answered)
-    }
-
-    /// After the protocol was broken: our frame, the end of our stream, and the peer's bytes unparsed into nowhere,
-    /// for unread bytes would make the kernel reset the connection before the peer has read why.
-    async fn linger(&mut self) -> PeerClose {
-        self.pong = None;
-        if self.flush().await.is_err() {
-            return PeerClose::Ended;
-        }
-        let _ = poll_fn(|cx| self.outlet.lock().poll_shutdown(&mut self.source, cx)).await;
-        let mut discarded = 0;
-        while discarded <= self.most_discarded() {
-            match poll_fn(|cx| self.poll_read(cx, |_, bytes| bytes.len())).await {
-                Ok(0) | Err(_) => return PeerClose::Ended,
-                Ok(read) => discarded += read as u64,
-            }
-        }
-        PeerClose::Silent
-    }
-
-    fn most_discarded(&self) -> u64 {
-        self.limits.max_message.saturating_mul(2).max(LINGER_BYTES) as u64
     }
 
     fn poll_next(
