@@ -10,7 +10,8 @@
 //! connection; [`registry`] is who is here; [`envelope`] is what they say. [`route`] decides where that goes, with
 //! [`target`], [`template`] and [`path`] as its words, and [`rules`] who may follow a room; both see a [`sender`].
 //! [`rooms`] are who hears it, [`history`] what they remember, [`pending`] which requests wait for a reply. [`relay`]
-//! writes what goes out, [`vocabulary`] in the words of an endpoint, and [`event`] is what backends tell.
+//! writes what goes out, [`vocabulary`] in the words of an endpoint, and [`event`] is what backends tell. [`link`] is what
+//! several gateways that act as one say to what joins them.
 //!
 //! ```
 //! use gateway_domain::{ban::{Ban, Bans, Subject}, time::{Now, Tick, Timestamp}};
@@ -29,6 +30,7 @@ pub mod envelope;
 pub mod event;
 pub mod flaw;
 pub mod history;
+pub mod link;
 pub mod name;
 pub mod network;
 pub mod path;
