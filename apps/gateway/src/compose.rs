@@ -136,7 +136,7 @@ pub fn house(
         handshakes: Arc::clone(&handshakes),
         accounts: Arc::clone(&accounts),
         plans: plans(&loaded.config)?,
-        hub: Arc::clone(&hub),
+        seats: Arc::clone(&hub),
     };
     let calls = api_keys.iter().filter_map(|key| Some((key.id.as_str().into(), key.rate?.get().map(handshake_rate))));
     let calls = CallLimits::new(http.rate.get().map(handshake_rate), calls);

@@ -92,7 +92,7 @@ fn house(signing: &SigningKey) -> Result<House, Box<dyn Error>> {
         handshakes: Arc::clone(&handshakes),
         accounts: Arc::clone(&accounts),
         plans: Plans::new([], plan()?),
-        hub: Arc::clone(&hub),
+        seats: Arc::clone(&hub),
     };
     let endpoints: Endpoints = [endpoint()?].into_iter().collect();
     let api_keys = ApiKeys::default();

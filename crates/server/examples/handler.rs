@@ -150,7 +150,7 @@ fn house(signing: &SigningKey) -> Result<House, Box<dyn Error>> {
         handshakes: Arc::clone(&handshakes),
         accounts: Arc::clone(&accounts),
         plans: Plans::new([], plan()?),
-        hub: Arc::clone(&hub),
+        seats: Arc::clone(&hub),
     };
     Ok(House {
         node: "node".parse()?,

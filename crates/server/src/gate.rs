@@ -9,6 +9,7 @@
 //! the address, [`Gate::present`] about the page and its token.
 
 mod check;
+mod seats;
 
 use std::sync::Arc;
 
@@ -25,10 +26,11 @@ use crate::{
     plans::{Holding, Plans},
 };
 pub use check::Check;
+pub use seats::{Claim, Seats};
 
 /// The gate and what it asks.
 #[derive(Debug)]
-pub struct Gate {
+pub struct Gate<S = Arc<Hub>> {
     /// Who is it.
     pub authenticator: Arc<Authenticator>,
     /// Where an agent's id comes from.
@@ -44,7 +46,7 @@ pub struct Gate {
     /// Which limits hold.
     pub plans: Plans,
     /// The seats.
-    pub hub: Arc<Hub>,
+    pub seats: S,
 }
 
 /// Somebody at a door.
@@ -85,16 +87,16 @@ pub struct Identified {
 
 /// Somebody who is let in.
 #[derive(Debug)]
-pub struct Admitted {
+pub struct Admitted<T = Seat> {
     /// The place.
-    pub seat: Seat,
+    pub seat: T,
     /// What the token gives.
     pub standing: Standing,
     /// What the audit should know besides.
     pub unknown_plan: Option<gateway_domain::PlanName>,
 }
 
-impl Gate {
+impl<S: Seats> Gate<S> {
     /// The checks that need no token and no waiting.
     pub fn examine(&self, handshake: &Handshake, now: Now) -> Result<Candidate, Refusal> {
         self.approach(&handshake.address, now)?;
@@ -103,7 +105,7 @@ impl Gate {
 
     /// The first half: whether anybody may come in, and from there.
     pub fn approach(&self, address: &ClientAddress, now: Now) -> Result<(), Refusal> {
-        self.hub.open_to_newcomers()?;
+        self.seats.open_to_newcomers()?;
         if let Some(ban) = self.ledger.ban_on(address, now) {
             return Err(banned(&ban));
         }
@@ -127,13 +129,20 @@ impl Gate {
     }
 
     /// The checks that may wait, and the seat.
-    pub async fn admit(&self, handshake: &Handshake, candidate: Candidate, now: Now) -> Result<Admitted, Refusal> {
+    pub async fn admit(
+        &self,
+        handshake: &Handshake,
+        candidate: Candidate,
+        now: Now,
+    ) -> Result<Admitted<S::Seat>, Refusal> {
         let agent = self.claimed_agent(&handshake.query)?;
         let identified = self.identify(&candidate.token, &handshake.endpoint, agent.as_deref(), now).await?;
         handshake.parameters.are_of(&identified.principal)?;
         let user = &identified.principal.user;
         self.handshakes.knock_of(user).map_err(|refusal| refusal.of_user(user))?;
-        let seat = self.hub.take_seat(&identified.principal, &identified.holding.plan, handshake.endpoint.agents)?;
+        let Identified { principal, role, holding } = &identified;
+        let endpoint = &handshake.endpoint;
+        let seat = self.seats.take(Claim { principal, role: role.as_ref(), plan: &holding.plan, endpoint }).await?;
         let account = match handshake.endpoint.messages_scope {
             MessagesScope::User => self.accounts.of(user),
             MessagesScope::Connection => Arc::new(Account::default()),

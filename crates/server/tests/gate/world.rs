@@ -111,7 +111,7 @@ impl World {
             handshakes: Arc::clone(&handshakes),
             accounts: Arc::clone(&accounts),
             plans: Plans::new(plans.clone(), plans[0].clone()),
-            hub: Arc::clone(&hub),
+            seats: Arc::clone(&hub),
         };
         let mut world = Self {
             house: House {

@@ -101,7 +101,7 @@ impl World {
             handshakes: Arc::clone(&handshakes),
             accounts: Arc::clone(&accounts),
             plans: Plans::new([], plan),
-            hub: Arc::clone(&hub),
+            seats: Arc::clone(&hub),
         };
         let house = House {
             node: "node".parse().unwrap(),
