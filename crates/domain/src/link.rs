@@ -2,12 +2,16 @@
 //!
 //! The law: the house sends an [`Order`], the link answers it once, by an [`Arrival::Answer`] with its [`Ticket`], or
 //! with [`Answer::Away`] where it cannot be done now; the house has a patience of its own, and may stop waiting. What others
-//! do arrives without being asked for. Both ways are bounded queues of whoever composes the two. What nodes tell each
+//! do arrives without being asked for. Both ways are bounded queues of whoever composes the two; the house takes what
+//! arrives whatever it waits for itself. What nodes tell each
 //! other ([`Posting::head`], [`Act::Tell`], the values of a [`Book`]) is opaque here: the link carries it, and never
 //! looks inside.
 //!
 //! The order in which posts arrive is one and the same at every node, the poster's included: a post is heard by being
 //! carried around, also where it was said.
+//!
+//! What a node holds and follows is the link's to remember: seats that were taken or kept, channels that are followed, members
+//! that entered. It knows them from the orders, answered or not, and puts them all right again whenever it comes back.
 
 mod channel;
 mod seat;
@@ -192,14 +196,17 @@ impl Book {
 pub enum Answer {
     /// It is done.
     Done,
-    /// It was not done, and will not be: the link is away, or too busy.
+    /// It was not done: the link is away, or too busy. A post will not be carried any more, a seat is not taken; but what
+    /// the node holds and follows from then on ([`Act::KeepSeat`], [`Act::LeaveSeat`], [`Act::Follow`],
+    /// [`Act::Unfollow`], [`Act::Enter`], [`Act::Exit`]) is remembered, and stands when the link is back.
     Away,
     /// A seat, or why not.
     Seat(SeatAnswer),
-    /// The text is on its way to so many nodes, this one counted where it follows.
+    /// The text is on its way, and is heard so often: by each node that follows, this one too, once for each channel
+    /// of it that the node follows. Each finds its own share in [`Arrival::Post`].
     Posted {
-        /// How many.
-        nodes: u32,
+        /// How often.
+        hearings: u32,
     },
     /// So many nodes are told.
     Told {
@@ -242,6 +249,8 @@ pub enum Arrival {
         from: NodeId,
         /// The order of that node.
         ticket: Ticket,
+        /// How many of its channels this node follows: its share of what the poster is told.
+        hearings: u32,
         /// Its place in the rooms that remember and that this node follows.
         places: Vec<(Room, Position)>,
         /// What the poster says of it.
@@ -284,6 +293,8 @@ pub enum Arrival {
         /// Who.
         member: String,
     },
+    /// While nodes did not hear each other, the agent of that connection came by a newer one: it has to end as replaced.
+    Displaced(ConnectionId),
     /// The link is there, or not, or its loop takes so long. Told when it changes, and with every probe.
     Health(Health),
     /// The link was away and is back, and all that this node holds and follows stands again. What was posted in

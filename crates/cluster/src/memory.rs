@@ -1,0 +1,83 @@
+//! What a node holds and follows, as the orders of its house say.
+//!
+//! The law: every order that changes it is noted the moment it is seen, whatever becomes of the order. So whoever lost
+//! it (a lease that ended, an engine that began anew) can be told all of it again.
+
+use std::collections::{HashMap, HashSet};
+
+use gateway_domain::{
+    ConnectionId, Room,
+    link::{Act, Answer, Channel, SeatAnswer, SeatClaim},
+};
+
+/// All of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Memory {
+    seats: HashMap<ConnectionId, SeatClaim>,
+    follows: HashSet<Channel>,
+    members: HashMap<(Room, String), u32>,
+}
+
+impl Memory {
+    /// Takes down what an order changes by being given.
+    pub(crate) fn note(&mut self, act: &Act) {
+        match act {
+            Act::KeepSeat(claim) => {
+                self.seats.insert(claim.connection, claim.clone());
+            }
+            Act::LeaveSeat { connection, .. } => {
+                self.seats.remove(connection);
+            }
+            Act::Follow(channel) => {
+                self.follows.insert(channel.clone());
+            }
+            Act::Unfollow(channel) => {
+                self.follows.remove(channel);
+            }
+            Act::Enter { room, member } => {
+                *self.members.entry((room.clone(), member.clone())).or_default() += 1;
+            }
+            Act::Exit { room, member } => {
+                let key = (room.clone(), member.clone());
+                if let Some(count) = self.members.get_mut(&key) {
+                    *count = count.saturating_sub(1);
+                    if *count == 0 {
+                        self.members.remove(&key);
+                    }
+                }
+            }
+            Act::Leave => *self = Self::default(),
+            Act::TakeSeat(_)
+            | Act::Post(_)
+            | Act::Tell { .. }
+            | Act::Recall { .. }
+            | Act::Members(_)
+            | Act::Write { .. }
+            | Act::Read { .. }
+            | Act::Knock { .. }
+            | Act::Spend(_) => {}
+        }
+    }
+
+    /// Takes down a seat by how its claim came out.
+    pub(crate) fn note_seat(&mut self, claim: &SeatClaim, answer: &Answer) {
+        if matches!(answer, Answer::Seat(SeatAnswer::Taken { .. })) {
+            self.seats.insert(claim.connection, claim.clone());
+        }
+    }
+
+    /// The seats, in no order.
+    pub(crate) fn seats(&self) -> impl Iterator<Item = &SeatClaim> {
+        self.seats.values()
+    }
+
+    /// What is followed.
+    pub(crate) fn follows(&self) -> &HashSet<Channel> {
+        &self.follows
+    }
+
+    /// Which members are in which rooms, and with how many connections.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&Room, &str, u32)> {
+        self.members.iter().map(|((room, member), count)| (room, member.as_str(), *count))
+    }
+}
