@@ -14,7 +14,7 @@ FUZZ_TARGETS := engineio socketio websocket
 # What `make run` passes on, for instance: make run ARGS="serve --config gateway.toml"
 ARGS ?=
 
-.PHONY: help run test alone check coverage bench peers soak fuzz doc fmt node browser python
+.PHONY: help run test alone check coverage bench targets peers soak fuzz doc fmt node browser python
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,10 @@ bench: ## the pure parts by cargo bench (benches/ folders), then the load test i
 	$(CARGO) bench --workspace --bench '*' --locked
 	$(CARGO) build --release --locked -p gateway
 	$(CARGO) run --release --locked -p loadtest -- --size short
+
+targets: ## each target of docs/performance.md beside what this machine measures, in one run of some minutes (`make peers` first, to have other servers beside it)
+	$(CARGO) build --release --locked -p gateway
+	$(CARGO) run --release --locked -p loadtest -- targets
 
 peers: ## the servers that the load test can measure beside the gateway (loadtest --peers ws,socketio,uws), from npm
 	npm ci --prefix apps/loadtest/peers --no-audit --no-fund --ignore-scripts

@@ -97,14 +97,51 @@ fn every_scenario_is_measured_and_its_figures_are_sound() {
     assert_eq!(units("storm"), [120]);
     assert_eq!(units("leave"), [120]);
     assert_eq!(units("slow"), [10_000]);
+    // Forty publishes beside two crowds and once more in as many rooms; rooms of two sizes, the larger with four texts.
+    assert_eq!(units("growth"), [80, 80, 80, 800, 800, 800, 800, 160, 160]);
+    let growth: Vec<&Value> = of("growth").iter().map(|row| &row["figures"]).collect();
+    assert!(growth[..3].iter().all(|figures| number(&figures["residentMib"]) > 1.0), "{growth:?}");
+    assert!(growth[1]["kibPerOther"].is_number() && growth[2]["kibPerRoom"].is_number(), "{growth:?}");
+    let storm = &of("storm")[0]["figures"];
+    assert!(number(&storm["newcomersMaxMillis"]) >= number(&storm["newcomersP99Millis"]), "{storm}");
     assert!(number(&of("idle")[0]["figures"]["kibPerConnection"]) > 0.5, "fifty connections weigh something");
     let slow = &of("slow")[0]["figures"];
     assert_eq!(slow["cut"], slow["stalled"], "who reads nothing is let go");
     let page = fs::read_to_string(at("all.html")).unwrap();
-    for scenario in ["handshake", "idle", "fanout", "echo", "command", "targeted", "churn", "storm", "leave", "slow"] {
+    let all =
+        ["handshake", "idle", "fanout", "echo", "command", "targeted", "churn", "storm", "leave", "growth", "slow"];
+    for scenario in all {
         assert!(!of(scenario).is_empty() && told.output.contains(scenario) && page.contains(scenario), "{scenario}");
     }
     assert!(page.contains("<svg") && !page.contains("http"), "the page is whole in itself");
+}
+
+#[test]
+fn every_target_is_held_against_what_was_measured_in_one_run() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (json, html, chart) = (at("all.json"), at("all.html"), at("chart.svg"));
+    let program = program().to_str().unwrap();
+    let files = ["--json", &json, "--html", &html, "--chart", &chart];
+    let told = run(&[&["targets", "--size", "tiny", "--gateway", program, "--no-peers"], &files[..]].concat());
+    assert_eq!(told.code, Some(0), "{}{}", told.output, told.errors);
+    let report: Value = serde_json::from_str(&fs::read_to_string(json).unwrap()).unwrap();
+    let targets = report["targets"].as_array().unwrap();
+    for target in targets {
+        let what = target["what"].as_str().unwrap();
+        assert!(told.output.contains(&format!("| {what} ")), "{what} is not in the table");
+        // What needs another server was not measured here, and is not called met.
+        let needs_another = ["published by HTTP", "by Socket.IO"].iter().any(|other| what.contains(other));
+        assert_eq!(target["measured"].is_null(), needs_another, "{target}");
+        let within = target["measured"].as_f64().map(|measured| measured <= number(&target["most"]));
+        assert_eq!(target["met"].as_bool(), within, "{target}");
+    }
+    let of = |part: &str| targets.iter().filter(|target| target["what"].as_str().unwrap().contains(part)).count();
+    let parts = ["a delivery in a room", "echo", "command", "to one user", "handshake", "ready", "idle", "goodbye"];
+    assert_eq!(parts.map(of), [2, 1, 1, 1, 1, 4, 3, 1]);
+    assert_eq!(["a return", "newcomers", "a publish", "heard by all", "lost"].map(of), [1, 2, 1, 1, 1]);
+    let (page, chart) = (fs::read_to_string(html).unwrap(), fs::read_to_string(chart).unwrap());
+    assert!(page.contains("<h2>Targets</h2>") && chart.starts_with("<svg xmlns="), "{chart}");
 }
 
 #[test]

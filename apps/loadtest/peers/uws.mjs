@@ -36,4 +36,25 @@ app.ws("/ws/dashboard", {
   },
 });
 
+app.post("/api/v1/events", (answer, request) => {
+  const known = claims(request.getHeader("authorization").replace(/^Bearer /, ""));
+  answer.onAborted(() => {});
+  if (known === undefined) return answer.writeStatus("401 Unauthorized").end();
+  let body = "";
+  answer.onData((part, isLast) => {
+    body += Buffer.from(part).toString();
+    if (!isLast) return;
+    const { to, type, payload } = JSON.parse(body);
+    const made = event(type, payload);
+    const text = JSON.stringify(made);
+    let delivered = 0;
+    for (const room of to) {
+      delivered += app.numSubscribers(room);
+      app.publish(room, text);
+    }
+    answer.writeHeader("content-type", "application/json");
+    answer.end(JSON.stringify({ eventId: made.eventId, delivered, scope: "node" }));
+  });
+});
+
 app.listen("127.0.0.1", 0, (listening) => serving(uws.us_socket_local_port(listening)));

@@ -3,7 +3,8 @@
 //! Read it in the order of a run. [`options`] and [`sizes`] say what is wanted; [`subject`] is a server under load,
 //! a gateway, the [`floor`] or one of its [`peers`]; [`scenario`] loads it with a [`crowd`] of clients, who come in with tokens of the [`mint`],
 //! speak a [`protocol`] in the frames of [`wire`], and hold everything that they hear against a [`tally`]. [`machine`] tells
-//! what it cost, [`sample`] sums it up, [`verdict`] judges and [`report`] tells.
+//! what it cost, [`sample`] sums it up, [`verdict`] judges, [`targets`] holds it against where the gateway wants to be, and
+//! [`report`] tells.
 #![allow(
     clippy::disallowed_methods,
     reason = "a program that measures reads the clock, and its secret where it is told to"
@@ -22,6 +23,7 @@ pub mod scenario;
 pub mod sizes;
 pub mod subject;
 pub mod tally;
+pub mod targets;
 pub mod verdict;
 pub mod wire;
 
@@ -29,15 +31,28 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
-use options::{Options, Part};
+use gateway_auth::Algorithm;
+use machine::Cores;
+use options::{Options, Part, Place, Targets};
+use peers::{Peer, Peers};
+use protocol::Tongue;
 use report::Report;
-use scenario::Bench;
+use sample::Row;
+use scenario::{Bench, Scenario};
+use sizes::Set;
+use subject::Subject;
+use targets::Line;
+use verdict::Thresholds;
 
 /// Measures what is wanted, and tells it; what did not go well comes back.
 pub fn run(options: &Options) -> Result<Vec<String>> {
-    if let Some(Part::Floor { listen }) = options.part {
-        floor::serve(listen)?;
-        return Ok(Vec::new());
+    match &options.part {
+        Some(Part::Floor { listen }) => {
+            floor::serve(*listen)?;
+            return Ok(Vec::new());
+        }
+        Some(Part::Targets(targets)) => return hold_against_targets(targets),
+        None => {}
     }
     if options.show_config {
         say(subject::CONFIGURATION);
@@ -47,11 +62,7 @@ pub fn run(options: &Options) -> Result<Vec<String>> {
     options.peers.check()?;
     let source = options.target.source()?;
     let scenarios = options.scenarios()?;
-    let processors = machine::processors();
-    let cores = options.cores();
-    if let Some(cores) = cores {
-        cores.take_client();
-    }
+    let cores = settle(&options.place);
     let bench = Bench {
         source: &source,
         cores,
@@ -61,30 +72,108 @@ pub fn run(options: &Options) -> Result<Vec<String>> {
         peers: &options.peers,
         tongue: options.protocol,
     };
+    let rows = measure(&bench, scenarios)?;
+    let faults = verdict::faults(&rows, &options.thresholds);
+    say(&report::table(&rows));
+    let size = options.sizes.size;
+    tell(&options.place, &bench, size, (&rows, &[]), &faults)?;
+    Ok(faults)
+}
+
+/// All that the targets are about, in one run. A target that is not met is told, and no fault: what was lost is.
+fn hold_against_targets(wanted: &Targets) -> Result<Vec<String>> {
+    const ALL: [Scenario; 9] = [
+        Scenario::Handshake,
+        Scenario::Idle,
+        Scenario::Fanout,
+        Scenario::Echo,
+        Scenario::Command,
+        Scenario::Targeted,
+        Scenario::Storm,
+        Scenario::Leave,
+        Scenario::Growth,
+    ];
+    let sizes = wanted.sizes.sizes(2)?;
+    let chosen = if wanted.no_peers { Peers::default() } else { wanted.peers.clone().or_installed() };
+    chosen.check()?;
+    let source = options::program(wanted.gateway.as_deref())?;
+    let cores = settle(&wanted.place);
+    // One that does not start on this machine is left out, and said to be.
+    let peers = chosen.only(|peer| match Subject::peer(&chosen, peer, cores) {
+        Ok(_) => true,
+        Err(fault) => {
+            say(&format!("without the peer `{}`: {fault:#}\n", peer.name()));
+            false
+        }
+    });
+    let bench = Bench {
+        source: &source,
+        cores,
+        sizes: &sizes,
+        algorithms: &[Algorithm::Hs256, Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa],
+        with_floor: true,
+        peers: &peers,
+        tongue: Tongue::Native,
+    };
+    let mut rows = measure(&bench, &ALL)?;
+    let stock = peers.only(|peer| peer == Peer::SocketIo);
+    let by_socketio = Bench { peers: &stock, tongue: Tongue::SocketIo, with_floor: false, ..bench };
+    let by_socketio = measure(&by_socketio, &[Scenario::Idle])?;
+    let lines = targets::lines(&rows, &by_socketio);
+    rows.extend(by_socketio.into_iter().map(|row| Row { case: format!("{}, by Socket.IO", row.case), ..row }));
+    let faults = verdict::faults(&rows, &Thresholds::default());
+    say(&report::table(&rows));
+    say(&format!("\n{}", targets::table(&lines)));
+    tell(&wanted.place, &bench, wanted.sizes.size, (&rows, &lines), &faults)?;
+    Ok(faults)
+}
+
+/// Takes the client's processor, where there are two.
+fn settle(place: &Place) -> Option<Cores> {
+    let cores = place.cores();
+    if let Some(cores) = cores {
+        cores.take_client();
+    }
+    cores
+}
+
+fn measure(bench: &Bench<'_>, scenarios: &[Scenario]) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for scenario in scenarios {
-        rows.extend(scenario.run(&bench).with_context(|| format!("`{}` could not be measured", scenario.name()))?);
+        rows.extend(scenario.run(bench).with_context(|| format!("`{}` could not be measured", scenario.name()))?);
     }
-    let faults = verdict::faults(&rows, &options.thresholds);
+    Ok(rows)
+}
+
+/// Writes the files that were asked for.
+fn tell(
+    place: &Place,
+    bench: &Bench<'_>,
+    size: Set,
+    (rows, targets): (&[Row], &[Line]),
+    faults: &[String],
+) -> Result<()> {
     let report = Report {
         version: env!("CARGO_PKG_VERSION"),
-        size: options.sizes.size,
-        sizes: &sizes,
-        processors,
-        pinned: cores.is_some(),
+        size,
+        sizes: bench.sizes,
+        processors: machine::processors(),
+        pinned: bench.cores.is_some(),
         system: machine::system(),
-        protocol: options.protocol,
-        peers: options.peers.versions()?,
-        rows: &rows,
-        faults: &faults,
+        protocol: bench.tongue,
+        peers: bench.peers.versions()?,
+        targets,
+        rows,
+        faults,
     };
-    say(&report::table(&rows));
-    for (file, text) in [(&options.json, report.json()?), (&options.html, report.html())] {
+    for (file, text) in
+        [(&place.json, report.json()?), (&place.html, report.html()), (&place.chart, report::chart(rows))]
+    {
         if let Some(file) = file {
             fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()))?;
         }
     }
-    Ok(faults)
+    Ok(())
 }
 
 #[allow(clippy::print_stdout, reason = "what was asked for")]

@@ -60,6 +60,12 @@ pub fn system() -> String {
     format!("Linux {}", version.trim())
 }
 
+/// How many clients there may be.
+pub fn most_clients() -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(limit.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX)
+}
+
 /// Refuses more clients than files may be open.
 pub fn check_open_files(clients: usize) -> Result<()> {
     let Some(limit) = getrlimit(Resource::Nofile).current else { return Ok(()) };

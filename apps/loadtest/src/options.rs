@@ -1,6 +1,9 @@
 //! The command line.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -45,18 +48,12 @@ pub struct Options {
     /// The algorithms of the tokens of `handshake`
     #[arg(long, value_delimiter = ',', default_value = "HS256,RS256,ES256,EdDSA")]
     pub algorithms: Vec<Algorithm>,
-    /// Whether server and client each get a processor of their own
-    #[arg(long, value_enum, default_value = "auto")]
-    pub pin: Pin,
     /// Measure the gateway alone, without the floor
     #[arg(long)]
     pub no_floor: bool,
-    /// Write everything that was measured to this file, as JSON
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Write a report with plots to this file, one page that needs no other
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
+    /// Where it is told
+    #[command(flatten)]
+    pub place: Place,
     /// What is allowed
     #[command(flatten)]
     pub thresholds: Thresholds,
@@ -75,6 +72,45 @@ pub enum Part {
         #[arg(long)]
         listen: SocketAddr,
     },
+    /// Everything that the targets are about, in one run, and each of them beside what was measured: some minutes
+    Targets(Targets),
+}
+
+/// What the targets are held against.
+#[derive(Args, Debug)]
+pub struct Targets {
+    /// How much
+    #[command(flatten)]
+    pub sizes: Choices,
+    /// The program of the gateway; absent: the one beside this program
+    #[arg(long, value_name = "PROGRAM")]
+    pub gateway: Option<PathBuf>,
+    /// Which other servers; absent: those that are installed
+    #[command(flatten)]
+    pub peers: Peers,
+    /// Leave out other servers, installed or not
+    #[arg(long, conflicts_with = "chosen")]
+    pub no_peers: bool,
+    /// Where it is told
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Where things run, and where they are told.
+#[derive(Args, Clone, Debug)]
+pub struct Place {
+    /// Whether server and client each get a processor of their own
+    #[arg(long, value_enum, default_value = "auto")]
+    pub pin: Pin,
+    /// Write everything that was measured to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write a report with plots to this file, one page that needs no other
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Write the chart of what a unit of work costs to this file, as SVG
+    #[arg(long, value_name = "FILE")]
+    pub chart: Option<PathBuf>,
 }
 
 /// Which gateway.
@@ -118,7 +154,9 @@ impl Options {
         }
         Ok(if self.scenarios.is_empty() { spoken } else { &self.scenarios })
     }
+}
 
+impl Place {
     /// The processors to stay on.
     pub fn cores(&self) -> Option<Cores> {
         match self.pin {
@@ -131,7 +169,7 @@ impl Options {
 impl Target {
     /// The gateways to be loaded.
     pub fn source(&self) -> Result<Source> {
-        let Some(url) = &self.url else { return Ok(Source::Program(self.program()?)) };
+        let Some(url) = &self.url else { return program(self.gateway.as_deref()) };
         let secret = match (&self.secret_file, &self.secret_env) {
             (Some(file), _) => {
                 std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?
@@ -145,25 +183,27 @@ impl Target {
         let secret = secret.trim_end_matches(['\r', '\n']).as_bytes().to_vec();
         Ok(Source::Running(Running { url: url.clone(), pid: self.pid, secret, kid: self.kid.clone() }))
     }
+}
 
-    fn program(&self) -> Result<PathBuf> {
-        let program = match &self.gateway {
-            Some(program) => program.clone(),
-            None => {
-                let own = std::env::current_exe().context("this program does not know where it is")?;
-                own.with_file_name("gateway")
-            }
-        };
-        if !program.is_file() {
-            bail!(
-                "there is no gateway at {}: build it as this program was built (`cargo build --release -p gateway`), \
-                 or name it with --gateway",
-                program.display()
-            );
+/// A gateway that is started: that program, or the one beside this.
+pub fn program(named: Option<&Path>) -> Result<Source> {
+    let program = match named {
+        Some(program) => program.to_owned(),
+        None => {
+            let own = std::env::current_exe().context("this program does not know where it is")?;
+            own.with_file_name("gateway")
         }
-        // It is started in another folder.
-        program.canonicalize().with_context(|| format!("{} cannot be found", program.display()))
+    };
+    if !program.is_file() {
+        bail!(
+            "there is no gateway at {}: build it as this program was built (`cargo build --release -p gateway`), \
+             or name it with --gateway",
+            program.display()
+        );
     }
+    // It is started in another folder.
+    let program = program.canonicalize().with_context(|| format!("{} cannot be found", program.display()))?;
+    Ok(Source::Program(program))
 }
 
 #[cfg(test)]
@@ -181,7 +221,7 @@ mod tests {
         assert_eq!(by_socketio.scenarios().unwrap().len(), 5);
         assert!(Options::parse_from(["loadtest", "slow", "--protocol", "socketio"]).scenarios().is_err());
         assert_eq!(options.algorithms, [Algorithm::EdDsa]);
-        assert_eq!(Options::parse_from(["loadtest"]).scenarios().unwrap().len(), 10, "nothing named is everything");
+        assert_eq!(Options::parse_from(["loadtest"]).scenarios().unwrap().len(), 11, "nothing named is everything");
     }
 
     #[test]

@@ -46,6 +46,11 @@ impl Peer {
         }
     }
 
+    /// Whether something can be published there by HTTP.
+    pub fn has_api(self) -> bool {
+        self == Self::Uws
+    }
+
     /// What its clients speak.
     pub fn tongue(self) -> Tongue {
         match self {
@@ -56,6 +61,29 @@ impl Peer {
 }
 
 impl Peers {
+    /// With all that are installed, where none was chosen; those first that most is held against.
+    #[must_use]
+    pub fn or_installed(mut self) -> Self {
+        let are_installed = self.folder.join("node_modules").is_dir();
+        if self.chosen.is_empty() && are_installed {
+            self.chosen = vec![Peer::Uws, Peer::Ws, Peer::SocketIo];
+        }
+        self
+    }
+
+    /// The first so many of them.
+    #[must_use]
+    pub fn first(&self, most: usize) -> Self {
+        Self { chosen: self.chosen.iter().take(most).copied().collect(), folder: self.folder.clone() }
+    }
+
+    /// Those that are meant.
+    #[must_use]
+    pub fn only(&self, meant: impl Fn(Peer) -> bool) -> Self {
+        let chosen = self.chosen.iter().copied().filter(|peer| meant(*peer)).collect();
+        Self { chosen, folder: self.folder.clone() }
+    }
+
     /// Refuses peers that are not installed.
     pub fn check(&self) -> Result<()> {
         let installed = self.chosen.is_empty() || self.folder.join("node_modules").is_dir();

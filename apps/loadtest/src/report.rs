@@ -11,6 +11,7 @@ use crate::{
     protocol::Tongue,
     sample::Row,
     sizes::{Set, Sizes},
+    targets::Line,
 };
 pub use table::table;
 
@@ -34,6 +35,8 @@ pub struct Report<'a> {
     pub protocol: Tongue,
     /// The peers, with their versions.
     pub peers: Vec<String>,
+    /// The targets, where the run was about them.
+    pub targets: &'a [Line],
     /// What was measured.
     pub rows: &'a [Row],
     /// What did not go well.
@@ -52,8 +55,13 @@ impl Report<'_> {
     }
 }
 
+/// What a unit of work cost, as a picture by itself.
+pub fn chart(rows: &[Row]) -> String {
+    plot::alone(&plot::costs(rows))
+}
+
 /// A figure, with as many digits as it deserves.
-fn figure(value: f64) -> String {
+pub(crate) fn figure(value: f64) -> String {
     match value.abs() {
         large if large >= 1000.0 => format!("{value:.0}"),
         medium if medium >= 10.0 => format!("{value:.1}"),

@@ -134,7 +134,8 @@ impl Latency {
         Some(histogram.value_at_percentile(percent) as f64 / 1000.0)
     }
 
-    fn add(&mut self, other: &Self) {
+    /// Takes in those of another.
+    pub fn add(&mut self, other: &Self) {
         if let (Some(own), Some(other)) = (&mut self.0, &other.0) {
             // Both have the same bounds.
             let _ = own.add(other);
@@ -156,6 +157,12 @@ impl Latency {
 }
 
 impl Sample {
+    /// The same, counted in other units.
+    #[must_use]
+    pub fn in_units(self, units: u64) -> Self {
+        Self { units, ..self }
+    }
+
     /// Microseconds of processor time for a unit.
     pub fn cpu_micros(&self) -> Option<f64> {
         let cpu = self.cpu?;

@@ -5,9 +5,11 @@ mod arrivals;
 mod churn;
 mod fanout;
 mod field;
+mod growth;
 mod handshake;
 mod idle;
 mod leave;
+mod newcomers;
 mod pairs;
 mod room;
 mod slow;
@@ -53,11 +55,14 @@ pub enum Scenario {
     Storm,
     /// All go at once, while others come.
     Leave,
+    /// A small room, beside more and more others.
+    Growth,
     /// A room in which some do not read.
     Slow,
 }
 
 /// What all scenarios work with.
+#[derive(Clone, Copy)]
 pub struct Bench<'a> {
     /// The gateways.
     pub source: &'a Source,
@@ -88,6 +93,7 @@ impl Scenario {
             Self::Churn => churn::run(bench),
             Self::Storm => storm::run(bench),
             Self::Leave => leave::run(bench),
+            Self::Growth => growth::run(bench),
             Self::Slow => slow::run(bench),
         }
     }
@@ -104,6 +110,7 @@ impl Scenario {
             Self::Churn => "churn",
             Self::Storm => "storm",
             Self::Leave => "leave",
+            Self::Growth => "growth",
             Self::Slow => "slow",
         }
     }

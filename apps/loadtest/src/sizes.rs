@@ -29,7 +29,7 @@ pub struct Choices {
     /// Rounds of the gateway, and as many of the floor between them
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub rounds: Option<u32>,
-    /// Clients of `idle`, `storm` and `leave`
+    /// Clients of `idle`, `storm` and `leave`, and the others of `growth`
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections: Option<u32>,
     /// Clients in the rooms of `fanout`, such as 1000,5000
@@ -79,6 +79,10 @@ pub struct Sizes {
     pub slow_receivers: usize,
     /// Those.
     pub stalled: usize,
+    /// How many others are beside a small room, step by step.
+    pub growth: Vec<usize>,
+    /// What is said in it in a round.
+    pub publishes: u64,
 }
 
 impl Choices {
@@ -94,6 +98,11 @@ impl Choices {
         sizes.in_flight = size(self.in_flight, sizes.in_flight);
         (sizes.connections, sizes.crowd) =
             (size(self.connections, sizes.connections), size(self.connections, sizes.crowd));
+        if let Some(most) = self.connections {
+            let most = most as usize;
+            sizes.growth.retain(|others| *others < most);
+            sizes.growth.push(most);
+        }
         if let Some(most) = self.receivers.iter().max() {
             sizes.receivers = self.receivers.iter().map(|count| *count as usize).collect();
             sizes.paced_receivers = *most as usize;
@@ -112,7 +121,7 @@ impl Sizes {
             in_flight: 64,
             connections: 10_000,
             idle: Duration::from_secs(30),
-            crowd: 10_000,
+            crowd: 15_000,
             receivers: vec![1_000, 5_000],
             deliveries: 200_000,
             paced_receivers: 10_000,
@@ -122,6 +131,8 @@ impl Sizes {
             visits: 4_000,
             slow_receivers: 100,
             stalled: 5,
+            growth: vec![100, 1_000, 5_000, 10_000, 15_000],
+            publishes: 4_000,
         }
     }
 
@@ -140,6 +151,8 @@ impl Sizes {
             visits: 1_000,
             slow_receivers: 50,
             stalled: 2,
+            growth: vec![100, 2_000],
+            publishes: 2_000,
             ..Self::full()
         }
     }
@@ -161,13 +174,16 @@ impl Sizes {
             visits: 40,
             slow_receivers: 4,
             stalled: 1,
+            growth: vec![10, 40],
+            publishes: 40,
         }
     }
 
     /// The most clients that are here at once, those of all servers.
     fn most_clients(&self, servers: usize) -> usize {
         let rooms = (self.receivers.iter().copied().max().unwrap_or(0) * servers).max(self.paced_receivers);
-        rooms.max(self.connections + 64).max(self.crowd + self.crowd / 100).max(self.handshakes * 2)
+        let others = self.growth.iter().copied().max().unwrap_or(0) + 64;
+        rooms.max(others).max(self.connections + 64).max(self.crowd + self.crowd / 100 + 64).max(self.handshakes * 2)
     }
 }
 
@@ -187,6 +203,7 @@ mod tests {
         };
         let sizes = choices.sizes(2).unwrap();
         assert_eq!((sizes.rounds, sizes.connections, sizes.crowd, sizes.in_flight), (7, 30, 30, 8));
+        assert_eq!(sizes.growth, [10, 30]);
         assert_eq!((sizes.receivers, sizes.paced_receivers, sizes.idle.as_secs()), (vec![5, 9], 9, 2));
         choices.connections = Some(1_000_000_000);
         assert!(choices.sizes(2).is_err(), "that many sockets no process may open");

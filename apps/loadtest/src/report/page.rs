@@ -1,6 +1,6 @@
 //! The page: one file, nothing is fetched, the plots are drawn in it.
 
-use super::{Report, Row, figure, figure_or_dash, plot};
+use super::{Line, Report, Row, figure, figure_or_dash, plot};
 
 const STYLE: &str = "
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1d2733; background: #fff }
@@ -31,6 +31,7 @@ pub(super) fn page(report: &Report<'_>) -> String {
     for fault in report.faults {
         text += &format!("<p class=\"fault\">{}</p>\n", escaped(fault));
     }
+    text += &targets(report.targets);
     text += &table(report.rows);
     text += "<h2>Processor time for a unit of work</h2>\n<figure>";
     text += &plot::costs(report.rows);
@@ -45,6 +46,29 @@ pub(super) fn page(report: &Report<'_>) -> String {
         }
     }
     text + "</body></html>\n"
+}
+
+fn targets(lines: &[Line]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let mut text =
+        "<h2>Targets</h2>\n<table><tr><th>what</th><th>target</th><th>measured</th><th>met</th><th>beside</th></tr>\n"
+            .to_owned();
+    for line in lines {
+        let beside: Vec<String> =
+            line.beside.iter().map(|(name, value)| format!("{} {}", escaped(name), figure(*value))).collect();
+        text += &format!(
+            "<tr><td>{}</td><td>{} {}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+            escaped(&line.what),
+            figure(line.most),
+            line.unit,
+            figure_or_dash(line.measured),
+            line.met.map_or("-", |met| if met { "yes" } else { "no" }),
+            beside.join(", "),
+        );
+    }
+    text + "</table>\n<h2>What was measured</h2>\n"
 }
 
 fn table(rows: &[Row]) -> String {
@@ -137,6 +161,7 @@ mod tests {
             system: "a <system>".into(),
             protocol: Tongue::Native,
             peers: Vec::new(),
+            targets: &[],
             rows,
             faults,
         };

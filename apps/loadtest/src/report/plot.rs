@@ -89,6 +89,14 @@ pub(super) fn latencies(row: &Row) -> Option<String> {
     Some(framed(HEIGHT + 4.0, &body))
 }
 
+/// A picture that stands in a file of its own, and brings what the page gives to others.
+pub(super) fn alone(picture: &str) -> String {
+    const STYLE: &str = "<style>text { font: 12px system-ui, sans-serif; fill: #1d2733 }</style>\
+                         <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>";
+    let named = picture.replacen("<svg ", "<svg xmlns=\"http://www.w3.org/2000/svg\" ", 1);
+    named.replacen('>', &format!(">{STYLE}"), 1) + "\n"
+}
+
 fn framed(height: f64, body: &str) -> String {
     format!("<svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\">{body}</svg>")
 }

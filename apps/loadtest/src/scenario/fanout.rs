@@ -16,6 +16,9 @@ pub(super) fn run(bench: &Bench<'_>) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let sizes = bench.sizes;
     for hearers in &sizes.receivers {
+        // So many clients may not fit for all peers.
+        let peers = bench.peers.first((machine::most_clients() / hearers.max(&1)).saturating_sub(2));
+        let bench = &Bench { peers: &peers, ..*bench };
         let mut field = Field::open(bench, |subject| Room::open(subject, *hearers, 0))?;
         let messages = (sizes.deliveries / *hearers as u64).max(4);
         for window in WINDOWS {

@@ -9,6 +9,7 @@ use anyhow::Result;
 use super::{Bench, Round, arrivals::Arrivals, field::Field};
 use crate::{
     crowd::{Crowd, Entrance, Heard, Voices},
+    peers::Peer,
     protocol::Protocol,
     sample::{Latency, Row, Sample},
     subject::Subject,
@@ -85,9 +86,13 @@ fn rows(bench: &Bench<'_>, way: Way, scenario: &str, case: String, unit: &str, u
     let load = |subject: Subject| Pairs::open(subject, way, count);
     let mut field = match way {
         Way::Echo | Way::InBand => Field::open(bench, load)?,
-        // Nothing on the floor speaks HTTP, and the peers have neither an API nor agents.
+        // Nothing on the floor speaks HTTP, and the peers have no agents.
         Way::Command | Way::ByHttp => Field::alone(load(bench.gateway()?)?),
     };
+    if way == Way::ByHttp {
+        let peers = bench.peers.only(Peer::has_api);
+        field.peers = super::field::peers(&Bench { peers: &peers, ..*bench }, load)?;
+    }
     if way == Way::Command {
         field.floor = bench.floor()?.map(load).transpose()?;
     }

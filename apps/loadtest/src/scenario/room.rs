@@ -120,6 +120,32 @@ impl Room {
         Ok(Self { subject, crowd, protocol, teller, stalled, hearing, latest: 0 })
     }
 
+    /// Lets others in, who do not subscribe.
+    pub(super) fn let_in(&mut self, doors: &[Entrance], in_flight: usize) -> Result<Vec<usize>> {
+        Arrivals::all_through(&mut self.crowd, doors, in_flight)
+    }
+
+    /// Puts each of these into a room of its own.
+    pub(super) fn give_rooms(&mut self, members: &[usize]) -> Result<()> {
+        for (nth, id) in members.iter().enumerate() {
+            if let Some(subscribe) = self.protocol.subscribe(&format!("other:{nth}")) {
+                self.crowd.voices.say(*id, &subscribe);
+            }
+        }
+        self.await_subscribed(members.len())
+    }
+
+    /// Waits until so many more have subscribed.
+    fn await_subscribed(&mut self, count: usize) -> Result<()> {
+        self.hearing.subscribed = 0;
+        let hear = |hearing: &mut Hearing, _: &mut Voices, id: usize, heard: Heard<'_>, at: Instant| {
+            hearing.hear(id, heard, at);
+        };
+        let done = self.crowd.until(&mut self.hearing, PATIENCE, hear, |hearing| hearing.subscribed >= count)?;
+        ensure!(done, "only {} of {count} clients could subscribe to their rooms", self.hearing.subscribed);
+        Ok(())
+    }
+
     /// Tells so many messages, `window` of them at once, the next when all have heard those.
     pub(super) fn tell(&mut self, messages: u64, window: u64, size: usize) -> Result<Sample> {
         let round = self.begin();

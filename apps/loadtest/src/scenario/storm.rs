@@ -1,5 +1,5 @@
-//! All are cut off at once, and all come back at once: how long it takes until the last is in, how long anybody waits, and
-//! what each costs beside an arrival in calm.
+//! All are cut off at once, and all come back at once: how long it takes until the last is in, how long anybody waits, what
+//! each costs beside an arrival in calm, and how long those wait who come meanwhile and had no part in it.
 
 use anyhow::Result;
 
@@ -7,18 +7,23 @@ use super::{
     Bench, Round,
     arrivals::{Arrivals, drop_all},
     bar,
+    newcomers::{Newcomers, beside},
 };
 use crate::{
     crowd::{Crowd, Entrance},
-    sample::{Row, Sample, median},
+    sample::{Latency, Row, Sample, median},
+    subject::Subject,
     tally::Tally,
 };
+
+/// So many others take turns to come in meanwhile.
+const NEWCOMERS: usize = 64;
 
 pub(super) fn run(bench: &Bench<'_>) -> Result<Vec<Row>> {
     let sizes = bench.sizes;
     let mut subject = bench.gateway()?;
-    let door = |n: usize| subject.door("/ws/dashboard", &format!("user-{n}"), "dashboard", "/echo");
-    let doors: Vec<Entrance> = (0..sizes.crowd).map(door).collect::<Result<_>>()?;
+    let doors = doors(&subject, "user", sizes.crowd)?;
+    let others = self::doors(&subject, "newcomer", NEWCOMERS)?;
     let mut crowd = Crowd::new()?;
     let bar = bar("storm", 1 + sizes.rounds as u64);
     let calm = Round::begin(&subject);
@@ -26,19 +31,31 @@ pub(super) fn run(bench: &Bench<'_>) -> Result<Vec<Row>> {
     let latency = std::mem::take(&mut here.latency);
     let calm = calm.end(&mut subject, doors.len() as u64, latency, &mut Tally::default(), here.failed)?;
     bar.inc(1);
-    let mut samples: Vec<Sample> = Vec::new();
+    let (mut samples, mut waits): (Vec<Sample>, _) = (Vec::new(), Latency::default());
     for _ in 0..sizes.rounds {
         let round = Round::begin(&subject);
-        drop_all(&mut crowd, &here.members);
-        here = Arrivals::through(&mut crowd, &doors, doors.len())?;
+        let (back, newcomers) = beside(&others, || {
+            drop_all(&mut crowd, &here.members);
+            Arrivals::through(&mut crowd, &doors, doors.len())
+        })?;
+        here = back;
+        let Newcomers { latency: waited, failed } = newcomers;
+        waits.add(&waited);
         let latency = std::mem::take(&mut here.latency);
-        samples.push(round.end(&mut subject, latency.noted(), latency, &mut Tally::default(), here.failed)?);
+        let failed = here.failed + failed;
+        samples.push(round.end(&mut subject, latency.noted(), latency, &mut Tally::default(), failed)?);
         bar.inc(1);
     }
     bar.finish_and_clear();
     let seconds: Vec<f64> = samples.iter().map(|sample| sample.elapsed.as_secs_f64()).collect();
     let row = Row::new("storm", format!("{} at once", doors.len()), "return", &samples, &[])
         .with("calmCpuMicros", calm.cpu_micros())
-        .with("secondsUntilAllAreBack", median(&seconds));
+        .with("secondsUntilAllAreBack", median(&seconds))
+        .with("newcomersP99Millis", waits.percentile_millis(99.0))
+        .with("newcomersMaxMillis", waits.percentile_millis(100.0));
     Ok(vec![row])
+}
+
+fn doors(subject: &Subject, name: &str, count: usize) -> Result<Vec<Entrance>> {
+    (0..count).map(|n| subject.door("/ws/dashboard", &format!("{name}-{n}"), "dashboard", "/echo")).collect()
 }
