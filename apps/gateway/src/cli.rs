@@ -4,17 +4,21 @@
 mod advice;
 mod api;
 mod check;
+mod completion;
 mod config;
 mod connect;
 mod corridor;
+mod doctor;
 mod events;
 mod explain;
+mod health;
 mod keys;
 mod operate;
 mod page;
 mod policy;
 mod serve;
 mod token;
+mod vitals;
 
 use std::path::PathBuf;
 
@@ -56,6 +60,12 @@ enum Command {
     /// Make keys and hashes.
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Look at the machine, the configuration and what it needs, and say what to change before it serves.
+    Doctor(doctor::Doctor),
+    /// Ask the gateway on this machine whether it answers (exit code 0), or not (1).
+    Health(health::Health),
+    /// Print the completion of a shell.
+    Completion(completion::Completion),
     #[command(flatten)]
     Operate(operate::Operate),
     /// Print the OpenAPI document of the HTTP API of this version.
@@ -109,6 +119,9 @@ impl Cli {
             Some(Command::Token(command)) => command.run(environment),
             Some(Command::Explain(command)) => command.run(environment),
             Some(Command::Keys(command)) => command.run(),
+            Some(Command::Doctor(command)) => command.run(environment),
+            Some(Command::Health(command)) => command.run(environment),
+            Some(Command::Completion(command)) => command.run(),
             Some(Command::Operate(command)) => command.run(environment),
             Some(Command::Openapi) => Ok(page::print(&openapi()?)?),
             Some(Command::Connect(command)) => command.run(environment),

@@ -68,6 +68,12 @@ fn judge(place: Where, environment: &Environment) -> Result<(), Failure> {
     Ok(page::print(&format!("ok\n{warnings}"))?)
 }
 
+/// The configuration as far as it can be read where its secrets are not, or, where there is none, that of dev mode.
+pub(super) fn looked_at(place: Where, environment: Environment) -> Result<Loaded, Failure> {
+    let mode = if is_there(&place, &environment) { Mode::Look } else { Mode::Dev };
+    load(place, environment, mode)
+}
+
 /// The configuration, or, where there is none, that of dev mode.
 pub(super) fn in_force(place: Where, environment: Environment) -> Result<Loaded, Failure> {
     let mode = if is_there(&place, &environment) { Mode::Serve } else { Mode::Dev };

@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what the tests share is test code too")]
 
+mod completing;
 mod configuration;
 mod connecting;
+mod doctor;
 mod explaining;
+mod health;
 mod judging;
 mod keys;
 mod operating;
