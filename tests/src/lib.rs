@@ -31,6 +31,7 @@ pub mod python;
 pub mod raw;
 pub mod receiver;
 pub mod rooms;
+pub mod scrape;
 pub mod secure;
 pub mod stage;
 pub mod tokens;

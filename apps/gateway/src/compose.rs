@@ -40,9 +40,12 @@ use gateway_transport::{
 };
 use tokio_util::task::TaskTracker;
 
-use crate::config::{
-    self, Config, Loaded, Mode, Secrets,
-    value::{ListenAddress, TrustedProxy},
+use crate::{
+    config::{
+        self, Config, Loaded, Mode, Secrets,
+        value::{ListenAddress, TrustedProxy},
+    },
+    process,
 };
 pub use doors::namespaces;
 use doors::{doors, times};
@@ -88,6 +91,7 @@ pub fn house(
             .context("audit.file cannot be opened for writing")?,
     );
     let metrics = Arc::new(Metrics::new());
+    metrics.process.ask(process::probe());
     if mode == Mode::Dev {
         metrics.dev_mode();
     }

@@ -2,7 +2,7 @@
 //!
 //! [`config`] is what an operator writes; [`compose`] turns it into the rooms of `gateway-server`; [`dev`] is the mode
 //! for trying things out; [`fetch`] brings key sets, [`carry`] takes events to webhooks, [`watch`] sees that a key file
-//! changed; [`codegen`] writes typed publishers; [`cli`] is what can be asked. Only `main` reads the environment.
+//! changed; [`process`] asks the system what the process uses; [`codegen`] writes typed publishers; [`cli`] is what can be asked. Only `main` reads the environment.
 //!
 //! ```
 //! let loaded = gateway::config::Config::dev()?;
@@ -18,4 +18,5 @@ pub mod config;
 pub mod dev;
 pub mod fetch;
 pub mod logging;
+pub mod process;
 pub mod watch;

@@ -116,6 +116,7 @@ pub struct Pending {
 #[derive(Debug)]
 struct Open {
     request: Request,
+    asked: Tick,
     deadline: Tick,
 }
 
@@ -137,7 +138,7 @@ impl Pending {
         self.deadlines.insert((deadline, request.id));
         self.asked.entry(request.asker).or_default().insert(request.id);
         self.desks.entry(request.receiver).or_default().put(&request);
-        self.open.insert(request.id, Open { request, deadline });
+        self.open.insert(request.id, Open { request, asked: now, deadline });
         Ok(())
     }
 
@@ -221,6 +222,11 @@ impl Pending {
         self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
+    /// When a request that is open was made.
+    pub fn asked_at(&self, id: RequestId) -> Option<Tick> {
+        self.open.get(&id).map(|open| open.asked)
+    }
+
     /// How many wait for this receiver.
     pub fn open_at(&self, receiver: ConnectionId) -> usize {
         self.desks.get(&receiver).map_or(0, Desk::len)
@@ -238,7 +244,7 @@ impl Pending {
 
     /// The one way in which a request ends: out of all the books at once.
     fn end(&mut self, id: RequestId) -> Option<Request> {
-        let Open { request, deadline } = self.open.remove(&id)?;
+        let Open { request, deadline, .. } = self.open.remove(&id)?;
         self.deadlines.remove(&(deadline, id));
         if let Some(asked) = self.asked.get_mut(&request.asker) {
             asked.remove(&id);

@@ -31,6 +31,11 @@ pub fn now() -> Now {
     }
 }
 
+/// Reads the steady clock alone, for whoever only measures how long something takes.
+pub fn tick() -> Tick {
+    Tick::after_origin(tokio::time::Instant::now().into_std().saturating_duration_since(*ORIGIN))
+}
+
 /// The moment of a tick, for the runtime's timers.
 pub fn instant(tick: Tick) -> tokio::time::Instant {
     tokio::time::Instant::from_std(*ORIGIN + tick.since_origin())

@@ -95,8 +95,6 @@ pub async fn serve<L: Line>(house: Arc<House>, line: L, mut seat: Seat, occupant
         Ending::Peer(_) => Some(Farewell::Answer),
         Ending::Lost(_) | Ending::Aborted => None,
     };
-    let [messages, ..] = connection.occupant.traffic.counts();
-    connection.house.metrics.messages(messages);
     // The seat is free before the peer has answered: a slow goodbye keeps nobody out.
     seat.end(ending);
     drop(seat);
@@ -143,7 +141,7 @@ impl<L: Line> Connection<L> {
                 orders = occupant.ordered() => self.obey(orders),
                 outcome = next_outcome(&mut self.refreshing) => self.refreshed(outcome),
                 done = routing::done(&mut self.underway) => self.went(done),
-                inbound = self.line.next_while_sending(hear, || occupant.take().map(Outbound::Text)) => {
+                inbound = self.line.next_while_sending(hear, || next_text(&self.house, &occupant)) => {
                     self.take_in(inbound)
                 }
                 () = timer.as_mut() => { armed = None; ControlFlow::Continue(()) }
@@ -235,7 +233,7 @@ impl<L: Line> Connection<L> {
     }
 
     fn say_error(&self, id: Option<&str>, refusal: &Refusal) {
-        self.house.metrics.message_error(refusal.code);
+        self.house.metrics.messages.error(refusal.code);
         self.say("error", id, &ErrorPayload::of(refusal));
     }
 
@@ -258,6 +256,17 @@ impl<L: Line> Connection<L> {
             }
         }
     }
+}
+
+/// The next that the client is to be told. Where that was all, it is noted how long the oldest of it took.
+fn next_text(house: &House, occupant: &Occupant) -> Option<Outbound> {
+    let text = occupant.take();
+    if text.is_none()
+        && let Some(since) = occupant.waited_since()
+    {
+        house.metrics.messages.delivery().observe(since.until(clock::tick()));
+    }
+    text.map(Outbound::Text)
 }
 
 /// The outcome of the refresh under way; never, where there is none.

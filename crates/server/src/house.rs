@@ -6,8 +6,17 @@ use gateway_auth::ApiKeys;
 use gateway_domain::{name::NodeName, route::Routes};
 
 use crate::{
-    audit::Audit, endpoint::Endpoints, gate::Gate, hub::Hub, issuing::Issuing, ledger::Ledger, limits::Accounts,
-    limits::CallLimits, limits::HandshakeLimits, metrics::Metrics, publish::Publisher,
+    audit::Audit,
+    endpoint::Endpoints,
+    gate::Gate,
+    hub::Hub,
+    issuing::Issuing,
+    ledger::Ledger,
+    limits::Accounts,
+    limits::CallLimits,
+    limits::HandshakeLimits,
+    metrics::{Metrics, Sight},
+    publish::Publisher,
 };
 
 /// The rooms of a running gateway.
@@ -46,6 +55,21 @@ pub struct House {
 }
 
 impl House {
+    /// What the metrics tell of it now. `listener` is what happened to sockets before a handshake.
+    pub async fn sight(&self, listener: Vec<(&'static str, u64)>) -> Sight<'_> {
+        let now = crate::clock::now();
+        Sight {
+            counts: self.hub.counts(),
+            rules: Some(self.hub.rules()),
+            survey: self.hub.survey(now).await,
+            audit: self.audit.counts(),
+            listener,
+            ledger: self.ledger.counts(now),
+            keys: Some((self.gate.authenticator.keys().status(now), now)),
+            draining: self.hub.is_draining(),
+        }
+    }
+
     /// Forgets what is over and writes down what is due, at the `nth` second of a life: what is large is looked through
     /// the more seldom.
     pub fn sweep(&self, nth: u64) {

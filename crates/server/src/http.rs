@@ -164,7 +164,7 @@ impl Site {
     /// Records a refused call and answers it.
     fn refused(&self, call: &Call, faulty: &answer::Faulty) -> Response {
         let refused = &faulty.refusal;
-        self.house.metrics.refused(refused.code);
+        self.house.metrics.doors.refused(refused.code);
         let request_id = self.house.audit.refused(refused, &call.subject(), clock::now());
         let mut response = refusal::response_with(refused, request_id, &faulty.details).map(Into::into);
         if let Some(allow) = faulty.allow.as_deref().and_then(|allow| http::HeaderValue::from_str(allow).ok()) {

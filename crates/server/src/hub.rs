@@ -6,7 +6,8 @@
 //! What is said to a client is put into its [`Outbox`] under that lock, so that everybody in a room hears everything
 //! in one order. A [`Letter`] is one text in the words of each reader; `delivery` carries a post to all whom it means,
 //! `membership` is who is in which room, `requests` are questions with an answer, `calls` those of who holds no
-//! connection, `agents` who is online, `overview` what is here for those who look from outside.
+//! connection, `agents` who is online, `overview` what is here for those who look from outside, `survey` for those who
+//! count.
 
 mod agents;
 mod bell;
@@ -21,6 +22,7 @@ mod outgoing;
 mod overview;
 mod requests;
 mod seat;
+mod survey;
 
 use std::sync::{
     Arc,
@@ -29,7 +31,7 @@ use std::sync::{
 use std::time::Duration;
 
 use gateway_domain::{
-    AgentId, Code, ConnectionId, Now, Principal, Refusal, UserId,
+    AgentId, Code, ConnectionId, Now, Principal, Refusal, Tick, UserId,
     envelope::Notice,
     history::HistoryBounds,
     pending::PendingBounds,
@@ -63,6 +65,7 @@ pub use overview::RoomOverview;
 pub(crate) use requests::ended;
 pub use requests::{Addressed, Asking, Meant};
 pub use seat::{Ending, Seat};
+pub use survey::Survey;
 
 /// The bounds and laws of a house.
 #[derive(Clone, Debug)]
@@ -118,7 +121,7 @@ impl Hub {
     pub fn new(rules: HubRules, audit: Arc<Audit>, metrics: Arc<Metrics>) -> Self {
         Self {
             books: Mutex::new(Books::new(&rules)),
-            outgoing: Arc::default(),
+            outgoing: Arc::new(Outgoing::timed_by(metrics.messages.delivery())),
             rules,
             draining: AtomicBool::new(false),
             deadlines: Notify::new(),
@@ -212,14 +215,22 @@ impl Hub {
 
     /// Says something to one connection; whether it waits in its outbox now.
     pub fn say(&self, here: &Arc<Occupant>, letter: &mut Letter, class: Class) -> bool {
+        self.say_since(here, letter, class, None)
+    }
+
+    /// Says something that was posted then: how long it takes to be written is noted.
+    fn say_since(&self, here: &Arc<Occupant>, letter: &mut Letter, class: Class, posted: Option<Tick>) -> bool {
         if !here.endpoint.hears() {
             return false;
         }
         let Some(text) = letter.in_words_of(&here.endpoint.vocabulary) else { return false };
+        if let Some(posted) = posted {
+            here.stamp(posted);
+        }
         let put = here.put(text, class, &self.rules.outbox);
         match put {
-            Put::InPlaceOf(gone) => self.metrics.dropped(gone as u64),
-            Put::Dropped => self.metrics.dropped(1),
+            Put::InPlaceOf(gone) => self.metrics.messages.dropped(gone as u64),
+            Put::Dropped => self.metrics.messages.dropped(1),
             Put::Overflow => {
                 let OutboxBounds { messages, bytes, .. } = self.rules.outbox;
                 let why = format!("its outbox of {messages} messages and {bytes} bytes was full");

@@ -153,6 +153,19 @@ impl Ledger {
         bans
     }
 
+    /// How much of everything holds.
+    pub fn counts(&self, now: Now) -> LedgerCounts {
+        let laid = self.books.bans.read();
+        let mut counts = LedgerCounts { revocations: self.books.revocations.read().len(), ..LedgerCounts::default() };
+        for ban in self.books.configured.iter().chain(laid.iter()).filter(|ban| ban.holds(now)) {
+            match ban.subject {
+                Subject::Network(_) => counts.addresses += 1,
+                Subject::User(_) => counts.users += 1,
+            }
+        }
+        counts
+    }
+
     /// Revokes tokens; where they are a user's, its refresh families end, too.
     pub async fn revoke(&self, revocation: Revocation) -> Result<(), LedgerFault> {
         let pending = {
@@ -212,6 +225,17 @@ impl Ledger {
     fn write(&self, entries: impl IntoIterator<Item = Entry>) -> Pending {
         self.journal.as_ref().map_or(Pending::Nothing, |journal| journal.append(entries.into_iter().collect()))
     }
+}
+
+/// How many bans and revocations there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LedgerCounts {
+    /// Bans of addresses.
+    pub addresses: usize,
+    /// Bans of users.
+    pub users: usize,
+    /// Revocations.
+    pub revocations: usize,
 }
 
 /// What became of a ban that should be lifted.

@@ -1,43 +1,63 @@
-//! What the house counts, for Prometheus. Off the hot path: a connection keeps its own counts of messages and hands
-//! them in when it ends, and the rest happens once a handshake.
+//! What the house counts, for Prometheus, by subject: the `doors`, the `messages`, the `keys`, the `process`, the hooks,
+//! and what other parts have `added`.
+//!
+//! Labels are words of the program or of the configuration, never a stranger's: there are never more series than those
+//! have. What happens once a handshake is counted as it happens; what happens with every message is kept by the
+//! connection itself, and read off the house ([`Sight`]) when somebody asks.
 
+mod added;
+mod doors;
+mod histogram;
+mod keys;
+mod messages;
+mod process;
+
+use gateway_auth::keyring::SourceStatus;
+use gateway_domain::Now;
+use parking_lot::Mutex;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 
-use gateway_domain::Code;
+use crate::{
+    hub::{Counts, HubRules, Survey},
+    ledger::LedgerCounts,
+    webhook,
+};
+use added::Added;
+pub use added::{Count, Labels, Level};
+pub(crate) use doors::Place;
+pub use doors::{Doors, LaidBy};
+pub use histogram::Histogram;
+pub use keys::Keys;
+pub use messages::Messages;
+pub(crate) use messages::{Totals, add};
+pub use process::{Probe, Process, Usage};
 
-use crate::{hub::Counts, webhook};
-
-/// The counters.
+/// All that is counted.
 #[derive(Debug)]
 pub struct Metrics {
-    registry: Registry,
-    connections: Family<Door, Gauge>,
-    admitted: Family<Door, Counter>,
-    refusals: Family<Refused, Counter>,
+    /// Who comes and goes.
+    pub doors: Doors,
+    /// What is said.
+    pub messages: Messages,
+    /// Key sets.
+    pub keys: Keys,
+    /// The process.
+    pub process: Process,
     calls: Family<Answered, Counter>,
-    closes: Family<Closed, Counter>,
-    messages: Counter,
-    errors: Family<Refused, Counter>,
-    dropped: Counter,
-    requests: Family<Ended, Counter>,
-    rooms: Gauge,
-    memberships: Gauge,
-    history_bytes: Gauge,
-    requests_open: Gauge,
     listener: Family<Happened, Gauge>,
     webhooks: webhook::Counts,
     audit_lost: Gauge,
     audit_lines: Gauge,
+    draining: Gauge,
     dev_mode: Gauge,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Door {
-    endpoint: String,
+    added: Added,
+    registry: Mutex<Registry>,
+    /// Held while what was read is written down, so that one reader's figures are not another's.
+    reading: Mutex<()>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -46,25 +66,30 @@ struct Happened {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Refused {
-    code: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
     operation: &'static str,
     status: u16,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Ended {
-    by: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Closed {
-    by: &'static str,
-    code: String,
+/// What is read off the house when somebody asks, instead of being counted as it happens.
+#[derive(Debug, Default)]
+pub struct Sight<'a> {
+    /// How full the house is.
+    pub counts: Counts,
+    /// What its bounds are.
+    pub rules: Option<&'a HubRules>,
+    /// What its connections say of themselves.
+    pub survey: Survey,
+    /// Audit lines that were queued, and those that were lost.
+    pub audit: (u64, u64),
+    /// What happened to sockets before a handshake.
+    pub listener: Vec<(&'static str, u64)>,
+    /// Bans and revocations.
+    pub ledger: LedgerCounts,
+    /// The key sets, and when they were looked at.
+    pub keys: Option<(Vec<SourceStatus>, Now)>,
+    /// Whether the house is leaving.
+    pub draining: bool,
 }
 
 impl Default for Metrics {
@@ -76,76 +101,60 @@ impl Default for Metrics {
 impl Metrics {
     /// All at zero.
     pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("gateway");
         let metrics = Self {
-            connections: Family::default(),
-            admitted: Family::default(),
-            refusals: Family::default(),
+            doors: Doors::default(),
+            messages: Messages::default(),
+            keys: Keys::default(),
+            process: Process::default(),
             calls: Family::default(),
-            closes: Family::default(),
-            messages: Counter::default(),
-            errors: Family::default(),
-            dropped: Counter::default(),
-            requests: Family::default(),
-            rooms: Gauge::default(),
-            memberships: Gauge::default(),
-            history_bytes: Gauge::default(),
-            requests_open: Gauge::default(),
             listener: Family::default(),
             webhooks: webhook::Counts::default(),
             audit_lost: Gauge::default(),
             audit_lines: Gauge::default(),
+            draining: Gauge::default(),
             dev_mode: Gauge::default(),
-            registry: Registry::default(),
+            added: Added::default(),
+            registry: Mutex::new(Registry::with_prefix("gateway")),
+            reading: Mutex::default(),
         };
-        registry.register("connections", "Live connections", metrics.connections.clone());
-        registry.register("connections_admitted", "Connections that were admitted", metrics.admitted.clone());
-        registry.register("refusals", "Handshakes and calls that were refused", metrics.refusals.clone());
-        registry.register(
-            "http_calls",
-            "Calls of the HTTP API, by what they did and how they were answered",
-            metrics.calls.clone(),
-        );
-        registry.register("connections_closed", "Connections that ended, by whom and why", metrics.closes.clone());
-        registry.register("messages_received", "Messages of clients", metrics.messages.clone());
-        registry.register("message_errors", "Messages that were answered by an error", metrics.errors.clone());
-        registry.register("messages_dropped", "Events that a full outbox let go", metrics.dropped.clone());
-        registry.register("requests_ended", "Requests that ended, by what", metrics.requests.clone());
-        registry.register("requests_open", "Requests that wait for a reply", metrics.requests_open.clone());
-        registry.register("rooms", "Rooms with members or a memory", metrics.rooms.clone());
-        registry.register("room_memberships", "Connections in rooms", metrics.memberships.clone());
-        registry.register("room_history_bytes", "What rooms remember", metrics.history_bytes.clone());
-        registry.register("listener_events", "What happened to sockets before a handshake", metrics.listener.clone());
-        metrics.webhooks.register(&mut registry);
-        registry.register("audit_lines", "Audit lines that were queued for writing", metrics.audit_lines.clone());
-        registry.register("audit_lines_lost", "Audit lines that could not be written", metrics.audit_lost.clone());
-        registry.register(
-            "dev_mode",
-            "1 where the gateway runs with made-up keys, for trying out",
-            metrics.dev_mode.clone(),
-        );
-        Self { registry, ..metrics }
+        metrics.register(&mut metrics.registry.lock());
+        metrics
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        self.doors.register(registry);
+        self.messages.register(registry);
+        self.keys.register(registry);
+        self.process.register(registry);
+        self.webhooks.register(registry);
+        let about = "Calls of the HTTP API, by what they did and how they were answered";
+        registry.register("http_calls", about, self.calls.clone());
+        registry.register("listener_events", "What happened to sockets before a handshake", self.listener.clone());
+        registry.register("audit_lines", "Audit lines that were queued for writing", self.audit_lines.clone());
+        registry.register("audit_lines_lost", "Audit lines that could not be written", self.audit_lost.clone());
+        registry.register("draining", "1 while the node is leaving", self.draining.clone());
+        let about = "1 where the gateway runs with made-up keys, for trying out";
+        registry.register("dev_mode", about, self.dev_mode.clone());
     }
 
     /// The text that Prometheus reads.
-    pub fn render(&self, counts: Counts, audit: (u64, u64), listener: &[(&'static str, u64)]) -> String {
-        let gauges = [
-            (&self.rooms, counts.rooms.rooms),
-            (&self.memberships, counts.rooms.memberships),
-            (&self.history_bytes, counts.rooms.history_bytes),
-            (&self.requests_open, counts.requests),
-        ];
-        for (gauge, count) in gauges {
-            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+    pub fn render(&self, sight: &Sight<'_>) -> String {
+        let _held = self.reading.lock();
+        self.doors.read(&sight.survey, sight.rules.map_or(0, |rules| rules.seats), sight.ledger);
+        self.messages.read(&sight.survey, sight.counts, sight.rules);
+        if let Some((sets, now)) = &sight.keys {
+            self.keys.read(sets, now.wall);
         }
-        for (what, count) in listener {
+        self.process.read();
+        for (what, count) in &sight.listener {
             self.listener.get_or_create(&Happened { what }).set(i64::try_from(*count).unwrap_or(i64::MAX));
         }
-        self.audit_lines.set(i64::try_from(audit.0).unwrap_or(i64::MAX));
-        self.audit_lost.set(i64::try_from(audit.1).unwrap_or(i64::MAX));
+        self.audit_lines.set(i64::try_from(sight.audit.0).unwrap_or(i64::MAX));
+        self.audit_lost.set(i64::try_from(sight.audit.1).unwrap_or(i64::MAX));
+        self.draining.set(sight.draining.into());
         let mut text = String::new();
         // Writing to a string does not fail.
-        let _ = encode(&mut text, &self.registry);
+        let _ = encode(&mut text, &self.registry.lock());
         text
     }
 
@@ -159,51 +168,54 @@ impl Metrics {
         self.dev_mode.set(1);
     }
 
-    /// A connection began.
-    pub fn connected(&self, endpoint: &str) {
-        let door = Door { endpoint: endpoint.into() };
-        self.connections.get_or_create(&door).inc();
-        self.admitted.get_or_create(&door).inc();
-    }
-
-    /// A connection ended.
-    pub fn disconnected(&self, endpoint: &str, by: &'static str, code: &str) {
-        self.connections.get_or_create(&Door { endpoint: endpoint.into() }).dec();
-        // A peer's code is its own choice: only those that a protocol gives a meaning are told apart.
-        let code = match (by, code.parse::<u16>()) {
-            ("peer", Ok(1000..=1015)) | (_, Err(_)) => code.to_owned(),
-            _ => "other".to_owned(),
-        };
-        self.closes.get_or_create(&Closed { by, code }).inc();
-    }
-
-    /// A handshake or call was refused.
-    pub fn refused(&self, code: Code) {
-        self.refusals.get_or_create(&Refused { code: code.name() }).inc();
-    }
-
     /// A call of the HTTP API was answered.
     pub fn called(&self, operation: &'static str, status: u16) {
         self.calls.get_or_create(&Answered { operation, status }).inc();
     }
 
-    /// A message was answered by an error.
-    pub fn message_error(&self, code: Code) {
-        self.errors.get_or_create(&Refused { code: code.name() }).inc();
+    /// A counter of another part's own, `gateway_NAME_total`. The same name may be asked for again with other labels.
+    pub fn count(&self, name: &'static str, help: &str, labels: Labels) -> Count {
+        self.added.count(&self.registry, name, help, labels)
     }
 
-    /// Events were let go for want of room.
-    pub fn dropped(&self, count: u64) {
-        self.dropped.inc_by(count);
+    /// A gauge of another part's own, `gateway_NAME`.
+    pub fn level(&self, name: &'static str, help: &str, labels: Labels) -> Level {
+        self.added.level(&self.registry, name, help, labels)
     }
 
-    /// A request ended: by a reply, or with that code.
-    pub fn request_ended(&self, by: &'static str) {
-        self.requests.get_or_create(&Ended { by }).inc();
+    /// A histogram of another part's own, `gateway_NAME`; name it `..._seconds`.
+    pub fn histogram(&self, name: &'static str, help: &str, labels: Labels) -> Histogram {
+        self.added.histogram(&self.registry, name, help, labels)
     }
+}
 
-    /// A connection hands in how many messages it took.
-    pub fn messages(&self, count: u64) {
-        self.messages.inc_by(count);
+/// Sets a gauge to a count.
+fn level(gauge: &Gauge, count: usize) {
+    gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn what_another_part_counts_is_told_among_the_rest() {
+        let metrics = Metrics::new();
+        let there = metrics.count("cluster_messages", "Messages between nodes", &[("direction", "out")]);
+        metrics.count("cluster_messages", "Messages between nodes", &[("direction", "in")]).add(1);
+        there.add(2);
+        metrics.level("cluster_nodes", "Nodes", &[]).set(3);
+        metrics.histogram("cluster_round_trip_seconds", "A round trip", &[]).observe(Duration::from_millis(2));
+        let text = metrics.render(&Sight::default());
+        for line in [
+            "gateway_cluster_messages_total{direction=\"out\"} 2",
+            "gateway_cluster_messages_total{direction=\"in\"} 1",
+            "gateway_cluster_nodes 3",
+            "gateway_cluster_round_trip_seconds_bucket{le=\"0.0025\"} 1",
+        ] {
+            assert!(text.lines().any(|told| told == line), "{line} is not in:\n{text}");
+        }
+        assert_eq!(text.matches("# TYPE gateway_cluster_messages counter").count(), 1, "one family");
     }
 }

@@ -17,10 +17,13 @@ use gateway_server::{
     endpoint::Endpoint,
     hub::{Arrival, Counts, Ending, Hub, HubRules, Occupant, Seat, Standing},
     limits::Account,
-    metrics::Metrics,
+    metrics::{Metrics, Sight},
 };
 use gateway_transport::ClientAddress;
 use uuid::Uuid;
+
+/// Where everybody is here, as a metric says it.
+const WS: &str = "{endpoint=\"/ws\",role=\"none\",transport=\"websocket\"}";
 
 struct Place {
     hub: Arc<Hub>,
@@ -49,6 +52,10 @@ impl Place {
         let occupant = occupant(&seat, user, plan);
         seat.occupy(Arc::clone(&occupant)).unwrap();
         (seat, occupant)
+    }
+
+    async fn told(&self) -> String {
+        self.metrics.render(&Sight { survey: self.hub.survey(clock::now()).await, ..Sight::default() })
     }
 
     fn goodbyes(&self) -> Vec<Arc<Record>> {
@@ -176,7 +183,7 @@ async fn a_task_that_panics_gives_its_seat_back_and_the_audit_knows() {
     assert!(broken.await.unwrap_err().is_panic());
     assert_eq!(place.hub.counts(), Counts::default());
     assert_eq!(place.goodbyes()[0].reason, "its task ended without a word");
-    assert!(place.metrics.render(Counts::default(), (0, 0), &[]).contains("gateway_connections{endpoint=\"/ws\"} 0"));
+    assert!(place.told().await.contains(&format!("gateway_connections{WS} 0")));
 
     // So does one that is dropped, before it sat down and after.
     let (seat, _) = place.guest("ann", &plan);
@@ -299,8 +306,8 @@ async fn a_drain_in_the_middle_of_a_rush_misses_nobody() {
     }
 }
 
-#[test]
-fn every_way_to_end_is_written_down_and_counted() {
+#[tokio::test]
+async fn every_way_to_end_is_written_down_and_counted() {
     let place = Place::with(10);
     let plan = plan(None, OnConnectionLimit::RejectNew);
     for ending in [
@@ -327,10 +334,10 @@ fn every_way_to_end_is_written_down_and_counted() {
     assert!(
         goodbyes.iter().all(|record| record.connection_id.is_some() && record.user_agent.as_deref() == Some("a test"))
     );
-    let text = place.metrics.render(Counts::default(), (0, 0), &[]);
+    let text = place.told().await;
     for line in [
-        "gateway_connections{endpoint=\"/ws\"} 0",
-        "gateway_connections_admitted_total{endpoint=\"/ws\"} 5",
+        &format!("gateway_connections{WS} 0"),
+        &format!("gateway_connections_admitted_total{WS} 5"),
         "by=\"gateway\",code=\"TOKEN_EXPIRED\"} 1",
         "by=\"peer\",code=\"1000\"} 1",
         "by=\"peer\",code=\"other\"} 1",

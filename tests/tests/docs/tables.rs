@@ -1,11 +1,8 @@
-//! The tables of the pages against the program's own: codes, checks, metrics, remedies, links.
-
-use std::collections::BTreeSet;
+//! The tables of the pages against the program's own: codes, checks, remedies, links. That of the metrics is held against
+//! them by their own story.
 
 use gateway_domain::{Advice, Code, Detail};
 use gateway_server::{audit::Event, gate::Check};
-use gateway_tests::{TestClient, TestGateway, receiver::Receiver, tokens::token};
-use serde_json::json;
 
 use super::page::{Page, all, root};
 
@@ -97,39 +94,6 @@ fn the_codes_that_are_not_given_stand_in_no_part_of_the_program() {
             }
         }
     }
-}
-
-#[tokio::test]
-async fn the_metrics_are_those_that_the_gateway_counts() {
-    let receiver = Receiver::start().await;
-    let hook = format!("[[webhooks]]\nname = \"h\"\nurl = \"{}\"\nsecret_file = \"secret.txt\"\n", receiver.url());
-    let gateway = TestGateway::with(&hook);
-    // What has a label is told once it has happened.
-    let (mut ann, _) = TestClient::greeted(&gateway, "/ws/dashboard", &token("ann", "dashboard")).await;
-    ann.ask(json!({"type": "hello"})).await;
-    let (mut agent, _) = TestClient::greeted(&gateway, "/ws/agent", &token("a1", "agent")).await;
-    ann.send(json!({"type": "command", "payload": {"agentId": "a1"}})).await;
-    let command = agent.json().await;
-    agent.send(json!({"type": "reply", "replyTo": command["requestId"]})).await;
-    assert_eq!(ann.json().await["type"], "reply");
-    agent.leave().await;
-    ann.leave().await;
-    TestClient::open(&gateway.ws("/ws"), &[]).await.unwrap_err();
-    gateway.audited("the end", |line| line["event"] == "disconnected").await;
-    receiver.has_taken(1).await;
-    assert_eq!(gateway.connections().await, 0);
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let answer = client.get(gateway.http("/metrics")).bearer_auth(token("operator", "admin")).send().await.unwrap();
-    let text = answer.text().await.unwrap();
-    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
-    let own: BTreeSet<String> = types
-        .filter_map(|line| line.split_once(' '))
-        .map(|(name, kind)| if kind == "counter" { format!("{name}_total") } else { name.to_owned() })
-        .collect();
-    let page = Page::read("docs/operations.md");
-    let told: BTreeSet<String> =
-        page.rows(3).into_iter().map(|row| row[0].clone()).filter(|name| name.starts_with("gateway_")).collect();
-    assert_eq!(told, own, "docs/operations.md, the table of metrics");
 }
 
 #[test]

@@ -43,6 +43,8 @@ pub enum SourceFault {
 pub struct SourceStatus {
     /// Its name.
     pub name: Arc<str>,
+    /// Whether it is fetched, rather than given.
+    pub is_fetched: bool,
     /// Whether its keys verify tokens at this moment.
     pub usable: bool,
     /// How many keys it has.
@@ -53,6 +55,10 @@ pub struct SourceStatus {
     pub last_success: Option<Timestamp>,
     /// What went wrong since then, and when.
     pub last_fault: Option<(Timestamp, SourceFault)>,
+    /// How often it was asked for.
+    pub fetches: u64,
+    /// How often in vain.
+    pub failures: u64,
 }
 
 pub(super) struct Source {
@@ -66,7 +72,10 @@ struct State {
     dropped: usize,
     read: Option<Now>,
     fault: Option<(Timestamp, SourceFault)>,
+    /// In a row.
     failures: u32,
+    fetches: u64,
+    failed: u64,
     not_before: Tick,
     allowance: Allowance,
     absent: Absent,
@@ -90,6 +99,8 @@ impl Source {
             read: None,
             fault: None,
             failures: 0,
+            fetches: 0,
+            failed: 0,
             not_before: Tick::ZERO,
             allowance: Allowance::full(),
             absent: Absent::default(),
@@ -183,11 +194,14 @@ impl Source {
         let state = self.state.lock();
         SourceStatus {
             name: self.spec.name.clone(),
+            is_fetched: !self.is_given(),
             usable: self.is_usable(&state, now),
             keys: state.keys.len(),
             dropped: state.dropped,
             last_success: state.read.map(|read| read.wall),
             last_fault: state.fault.clone(),
+            fetches: state.fetches,
+            failures: state.failed,
         }
     }
 
@@ -219,6 +233,7 @@ impl Source {
         let JwksOrigin::Url(url) = &self.spec.origin else { return None };
         let (landed, flight) = watch::channel(());
         state.flight = Some(flight.clone());
+        state.fetches += 1;
         let answer = fetch(url.clone());
         let source = self.clone();
         tokio::spawn(async move {
@@ -258,6 +273,7 @@ impl Source {
                 state.fault = Some((started.wall, fault));
                 let wait = FIRST_RETRY.saturating_mul(1 << state.failures.min(16)).min(self.spec.min_interval);
                 state.failures = state.failures.saturating_add(1);
+                state.failed += 1;
                 state.not_before = started.tick + wait;
             }
         }

@@ -120,6 +120,7 @@ impl<L: Line> Connection<L> {
     fn too_much(&self, id: Option<&str>, excess: Excess, what: &'static str, now: Now) {
         let refusal = Refusal::new(Code::RateLimited, what).retry_after(excess.retry_after);
         if let Some(nth) = excess.violation {
+            self.house.metrics.doors.violated(nth);
             let wait = refusal.retry_after_seconds().unwrap_or_default();
             let told = refusal.clone().because(format!("{what}: violation {nth}, to wait {wait} s"));
             self.house.audit.event_of(Event::LimitViolated, &told, &self.occupant.subject(), now);

@@ -218,7 +218,7 @@ impl<L: Line> Connection<L> {
                 Ok(()) if message.ack && !L::ANSWERS_ONCE => self.acknowledge(id, 1),
                 Ok(()) => {}
                 Err(refusal) => {
-                    self.house.metrics.message_error(refusal.code);
+                    self.house.metrics.messages.error(refusal.code);
                     self.say_text(ended(id, &refusal, correlation.as_ref()));
                 }
             }

@@ -22,6 +22,7 @@ use crate::{
     clock,
     hub::Occupant,
     ledger::{LedgerFault, Lifting, banned},
+    metrics::LaidBy,
     words,
 };
 
@@ -175,6 +176,7 @@ pub(super) async fn lay(site: &Site, call: &Call, caller: &Caller, body: impl Bo
     if let Err(LedgerFault::TooManyBans(full)) = &laid {
         return Err(Refusal::new(Code::LimitExceeded, full.to_string()).into());
     }
+    site.house.metrics.doors.ban_laid(LaidBy::Operator);
     let matches = site.house.hub.end_where(meets, &banned(&ban));
     let subject = Subject { user: user_of(&ban.subject), ..call.subject() };
     let reason = format!("{}, by {}, {matches} connections ended", banned(&ban).reason(), caller.user);

@@ -20,6 +20,7 @@ use crate::{
     house::House,
     hub::{Arrival, Occupant, Seat},
     ledger::{LedgerFault, banned},
+    metrics::LaidBy,
 };
 
 /// The subprotocol that is ever selected.
@@ -47,7 +48,9 @@ pub(super) async fn open(site: &Arc<Site>, call: &mut Call, endpoint: Arc<Endpoi
         secure: call.info.secure,
     };
     let autojoin = autojoin(&handshake.query)?;
+    let began = clock::tick();
     let outcome = pass(site, &handshake).await;
+    site.house.metrics.doors.judged(outcome.is_ok(), clock::tick().since(began));
     call.headers = handshake.headers;
     let endpoint = handshake.endpoint;
     match outcome {
@@ -138,7 +141,7 @@ pub(crate) fn seated(
 impl Site {
     /// Upgrades only to close with a code that a browser can read. Nothing is read from or sent to that client besides.
     fn turn_away(&self, call: &Call, upgrade: &Upgrade, on_upgrade: OnUpgrade, refusal: &Refusal) -> Response {
-        self.house.metrics.refused(refusal.code);
+        self.house.metrics.doors.refused(refusal.code);
         let request_id = self.house.audit.refused(refusal, &call.subject(), clock::now());
         let frame = CloseFrame::of(refusal, Some(request_id));
         let ticket = call.info.ticket.clone();
@@ -176,6 +179,7 @@ impl Site {
                 tracing::warn!(%fault, "an address that overdid it could not be banned");
                 return;
             }
+            self.house.metrics.doors.ban_laid(LaidBy::Gateway);
             let matches = self.house.hub.end_where(|here| meets(&ban.subject, here), &banned(&ban));
             let note = laid.err().map_or_else(String::new, |fault| format!(" ({fault})"));
             let reason = format!("{} by itself, {matches} connections ended{note}", ban.subject);

@@ -224,7 +224,7 @@ fn packets(body: &[u8], limits: gateway_transport::engineio::PayloadLimits) -> R
 fn numbered(site: &Site, call: &Call, fault: EngineFault) -> Answer {
     let code = if fault == EngineFault::Session { Code::NotFound } else { Code::InvalidRequest };
     let refusal = Refusal::new(code, format!("Engine.IO: {fault}"));
-    site.house.metrics.refused(code);
+    site.house.metrics.doors.refused(code);
     site.house.audit.refused(&refusal, &call.subject(), clock::now());
     by_number(fault)
 }

@@ -119,7 +119,7 @@ pub(super) async fn metrics(site: &Site, call: &Call) -> Answer {
     if !here {
         site.caller(call, Need::Service).await?;
     }
-    let text = site.house.metrics.render(site.house.hub.counts(), site.house.audit.counts(), &site.counters.snapshot());
+    let text = site.house.metrics.render(&site.house.sight(site.counters.snapshot()).await);
     let mut response = Response::new(text.into());
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);

@@ -17,7 +17,7 @@ use std::{
     sync::Arc,
 };
 
-use gateway_domain::{Code, ConnectionId, Now, Refusal, registry::Registry, relay, rooms::Rooms, target::Target};
+use gateway_domain::{Code, ConnectionId, Now, Refusal, Tick, registry::Registry, relay, rooms::Rooms, target::Target};
 use gateway_transport::Text;
 use tokio::{sync::oneshot, task::yield_now};
 
@@ -73,6 +73,7 @@ struct Job {
     letter: Letter,
     class: Class,
     sender: Option<ConnectionId>,
+    posted: Tick,
     passes: VecDeque<Pass>,
     told: Told,
     groups: Vec<Group>,
@@ -106,7 +107,7 @@ impl Hub {
             || groups.iter().any(|group| books.dispatch.busy.contains_key(group))
             || post.sender.is_some_and(|sender| books.dispatch.senders.contains_key(&sender));
         if waits && books.dispatch.bytes + post.text.len() > MOST_UNDER_WAY {
-            self.metrics.dropped(1);
+            self.metrics.messages.dropped(1);
             let why = "more is being told to large rooms than can be carried: try again in a moment";
             return Err(Refusal::new(Code::LimitExceeded, why).retry_after(std::time::Duration::from_secs(1)));
         }
@@ -160,7 +161,8 @@ impl Hub {
         let hooks = self.webhooks.hear(post.targets, &post.text, sender.map(Arc::as_ref), now);
         let told = Told { count: hooks, seen: several.then(HashSet::new) };
         let letter = Letter::new(post.text);
-        Job { letter, class: post.class, sender: post.sender, passes: subscribers, told, groups, done: None }
+        let (class, sender) = (post.class, post.sender);
+        Job { letter, class, sender, posted: now.tick, passes: subscribers, told, groups, done: None }
     }
 
     /// Tells the next so many of the first job.
@@ -283,9 +285,10 @@ impl Job {
                     continue;
                 }
                 let is_new = self.told.note(id);
+                let posted = Some(self.posted);
                 let was_told = match &mut pass.placed {
-                    Some(placed) if subscribed => hub.say(here, placed, self.class),
-                    _ => is_new && hub.say(here, &mut self.letter, self.class),
+                    Some(placed) if subscribed => hub.say_since(here, placed, self.class, posted),
+                    _ => is_new && hub.say_since(here, &mut self.letter, self.class, posted),
                 };
                 self.told.count += usize::from(is_new && was_told);
             }

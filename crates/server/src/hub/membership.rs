@@ -76,6 +76,9 @@ impl Hub {
             Some(Recovery::Lost) => Some(Vec::new()),
             None => None,
         };
+        if recovered.is_some() {
+            self.metrics.messages.recovered(missed.as_ref().filter(|_| recovered == Some(true)).map(Vec::len));
+        }
         let payload = Subscribed {
             room,
             position: joined.position,

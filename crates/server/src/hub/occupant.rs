@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -63,6 +63,8 @@ pub struct Occupant {
     mail: Mail,
     /// Whether it waits already to be written to by another task than its own.
     is_marked: AtomicBool,
+    /// Since when the oldest of what waits for it has been on its way, as [`moment`] says it; 0 where nobody asked.
+    waits_since: AtomicU32,
     user: UserId,
     standing: Mutex<Standing>,
     orders: Mutex<Orders>,
@@ -127,6 +129,24 @@ pub struct Arrival {
     pub autojoin: bool,
 }
 
+/// A moment of the lately past, in little room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Since(u32);
+
+/// Hundredths of milliseconds of the steady clock; in twelve hours they begin again. Never 0.
+fn moment(tick: Tick) -> u32 {
+    let hundredths = tick.since_origin().as_micros() / 10;
+    // What is cut off is the number of half days.
+    ((hundredths & u128::from(u32::MAX)) as u32).max(1)
+}
+
+impl Since {
+    /// How long ago that is.
+    pub(crate) fn until(self, now: Tick) -> Duration {
+        Duration::from_micros(u64::from(moment(now).wrapping_sub(self.0)) * 10)
+    }
+}
+
 impl Occupant {
     /// A connection that begins now.
     pub fn new(id: ConnectionId, arrival: Arrival, standing: Standing, now: Now) -> Self {
@@ -142,6 +162,7 @@ impl Occupant {
             carried_by: AtomicU8::new(Transport::Websocket as u8),
             mail: Mail::default(),
             is_marked: AtomicBool::new(false),
+            waits_since: AtomicU32::new(0),
             user: standing.principal.user.clone(),
             standing: Mutex::new(standing),
             orders: Mutex::default(),
@@ -176,6 +197,22 @@ impl Occupant {
     /// Puts a text into its outbox. Where it is the first there, somebody has to see to it.
     pub(super) fn put(&self, text: Text, class: Class, bounds: &OutboxBounds) -> Put {
         self.mail.outbox.put(text, class, bounds)
+    }
+
+    /// Notes since when what is put into its outbox next has been on its way, unless something older waits there.
+    pub(super) fn stamp(&self, posted: Tick) {
+        // Nobody else puts while the books are held; who takes meanwhile makes this a little shorter than it was.
+        if self.waits_since.load(Ordering::Relaxed) == 0 {
+            self.waits_since.store(moment(posted), Ordering::Relaxed);
+        }
+    }
+
+    /// All that waited has been written: since when the oldest had been on its way, where that is known.
+    pub(crate) fn waited_since(&self) -> Option<Since> {
+        if self.waits_since.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        Some(Since(self.waits_since.swap(0, Ordering::Relaxed))).filter(|since| since.0 != 0)
     }
 
     /// Notes that it waits to be written to; whether it did not yet, so that nobody waits twice.
@@ -216,15 +253,17 @@ impl Occupant {
         false
     }
 
-    /// Writes what waits in its outbox; what cannot be written now is left to its own task.
-    pub(super) fn write_out(&self, scratch: &mut Scratch) {
+    /// Writes what waits in its outbox, and tells since when the oldest of it had been on its way. What cannot be written
+    /// now is left to its own task.
+    pub(super) fn write_out(&self, scratch: &mut Scratch) -> Option<Since> {
         #[cfg(feature = "net")]
         if self.mail.outlet.get().is_some_and(|outlet| outlet.send(scratch, || self.take())) {
-            return;
+            return self.waited_since();
         }
         #[cfg(not(feature = "net"))]
         let _ = scratch;
         self.mail.bell.ring();
+        None
     }
 
     /// Puts a text of its own task's into its outbox: nobody has to be woken.
@@ -322,5 +361,23 @@ impl Traffic {
     pub fn counts(&self) -> [u64; 4] {
         [&self.messages_in, &self.messages_out, &self.bytes_in, &self.bytes_out]
             .map(|count| count.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_told_apart_across_its_turn() {
+        let turn = Duration::from_micros((1 << 32) * 10);
+        let half = Duration::from_millis(500);
+        for began in [Duration::ZERO, Duration::from_secs(3600), turn - half, turn, turn * 3 + half] {
+            for took in [Duration::ZERO, Duration::from_millis(3), Duration::from_secs(60)] {
+                let tick = Tick::after_origin(began);
+                let told = Since(moment(tick)).until(tick + took);
+                assert!(told.abs_diff(took) <= Duration::from_micros(10), "{began:?} {took:?} {told:?}");
+            }
+        }
     }
 }

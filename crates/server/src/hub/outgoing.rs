@@ -18,7 +18,8 @@ pub(super) use gateway_transport::Scratch;
 use parking_lot::Mutex;
 use tokio::{runtime::Handle, task::yield_now};
 
-use super::Occupant;
+use super::{Occupant, occupant::Since};
+use crate::{clock, metrics::Histogram};
 
 /// Without a network nothing is written.
 #[cfg(not(feature = "net"))]
@@ -32,7 +33,7 @@ const MOST_HANDS: usize = 8;
 
 /// Outboxes that wait to be written.
 #[derive(Debug, Default)]
-pub(super) struct Outgoing(Mutex<Waiting>);
+pub(super) struct Outgoing(Mutex<Waiting>, Histogram);
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -55,6 +56,11 @@ enum Writer {
 }
 
 impl Outgoing {
+    /// What is written is timed there.
+    pub(super) fn timed_by(delivery: &Histogram) -> Self {
+        Self(Mutex::default(), delivery.clone())
+    }
+
     /// Notes that something waits in an outbox that was empty.
     pub(super) fn mark(self: &Arc<Self>, here: &Arc<Occupant>) {
         if !here.mark() {
@@ -90,10 +96,14 @@ impl Outgoing {
             let count = waiting.marked.len().min(WRITTEN);
             waiting.marked.drain(..count).collect()
         };
+        let mut times = Times::default();
         for here in &some {
             here.unmark();
-            here.write_out(scratch);
+            if let Some(since) = here.write_out(scratch) {
+                times.note(since, &self.1);
+            }
         }
+        times.tell(&self.1);
         !some.is_empty()
     }
 
@@ -147,6 +157,29 @@ impl Outgoing {
         waiting.marked.clear();
         if let Writer::Asleep(waker) = std::mem::replace(&mut waiting.writer, Writer::Awake) {
             waker.wake();
+        }
+    }
+}
+
+/// Deliveries of one post: noted at once, when the last of them is written, so that the clock is read once for many.
+#[derive(Default)]
+struct Times {
+    since: Since,
+    count: u64,
+}
+
+impl Times {
+    fn note(&mut self, since: Since, delivery: &Histogram) {
+        if self.count > 0 && self.since != since {
+            self.tell(delivery);
+        }
+        self.since = since;
+        self.count += 1;
+    }
+
+    fn tell(&mut self, delivery: &Histogram) {
+        if self.count > 0 {
+            delivery.observe_many(self.since.until(clock::tick()), std::mem::take(&mut self.count));
         }
     }
 }

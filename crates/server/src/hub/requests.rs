@@ -85,7 +85,7 @@ impl Hub {
             }
             books.pending.abandon(id);
         }
-        self.metrics.request_ended(Code::TargetOffline.name());
+        self.metrics.messages.request_ended(Code::TargetOffline.name());
         Err(offline())
     }
 
@@ -103,9 +103,10 @@ impl Hub {
             Meant::ReplyTo(name) => books.pending.by_reply_to(receiver, name)?,
             Meant::Correlation(correlation) => books.pending.by_correlation(receiver, correlation)?,
         };
+        let asked_at = books.pending.asked_at(request_id).unwrap_or(now.tick);
         let answered = books.pending.answer(request_id, more, now.tick).ok_or(Unasked::NotAsked)?;
         if !more {
-            self.metrics.request_ended("reply");
+            self.metrics.messages.replied(now.tick.since(asked_at));
         }
         let text = text(Addressed { request_id, asker_id: answered.asker_id });
         match books.registry.get(answered.asker) {
@@ -165,7 +166,7 @@ impl Hub {
 
     /// Tells an asker that its request is over.
     pub(super) fn tell_end(&self, books: &mut Books, request: &Request, refusal: &Refusal) {
-        self.metrics.request_ended(refusal.code.name());
+        self.metrics.messages.request_ended(refusal.code.name());
         match books.registry.get(request.asker) {
             Some(asker) => {
                 let text = ended(request.asker_id.as_deref(), refusal, request.correlation.as_ref());

@@ -49,7 +49,7 @@ impl Seat {
         if self.hub.is_draining() {
             occupant.end(Refusal::plain(Code::Draining).retry_after(std::time::Duration::from_secs(5)));
         }
-        self.hub.metrics.connected(&occupant.endpoint.path);
+        self.hub.metrics.doors.connected(&occupant);
         self.hub.audit.event(Event::Connected, &occupant.subject(), "admitted", clock::now());
         self.hub.webhooks.connected(&occupant, clock::now());
         self.occupant = Some(occupant);
@@ -92,7 +92,8 @@ impl Drop for Seat {
             Ending::Lost(_) => ("lost", "none".into()),
             Ending::Aborted => ("aborted", "none".into()),
         };
-        self.hub.metrics.disconnected(&occupant.endpoint.path, by, &code);
+        self.hub.metrics.doors.disconnected(by, &code);
+        self.hub.metrics.messages.keep(&occupant);
         self.hub.webhooks.disconnected(&occupant, &self.ending, now);
         let subject = occupant.subject();
         match &self.ending {

@@ -47,7 +47,7 @@ impl Session {
         let Some(endpoint) = self.front.namespace(path).cloned() else {
             // The client is told in the words of the protocol, the operator in the house's.
             let refusal = Refusal::new(Code::NotFound, format!("there is no namespace `{path}`"));
-            self.site.house.metrics.refused(refusal.code);
+            self.site.house.metrics.doors.refused(refusal.code);
             self.site.house.audit.refused(&refusal, &self.visitor.subject(), now);
             let unknown = Outgoing::ConnectError { message: "Invalid namespace", data: None }.to_message(path);
             self.own.push_back(unknown.into());
@@ -90,7 +90,7 @@ impl Session {
         refusal: &Refusal,
         now: Now,
     ) -> Result<(), Refusal> {
-        self.site.house.metrics.refused(refusal.code);
+        self.site.house.metrics.doors.refused(refusal.code);
         let subject = self.visitor.subject_at(endpoint, request_id);
         let request_id = self.site.house.audit.refused(refusal, &subject, now);
         self.own.push_back(refused(&endpoint.path, refusal, request_id).into());
@@ -163,7 +163,9 @@ async fn judge(
         headers: visitor.headers.clone(),
         secure: visitor.secure,
     };
+    let began = clock::tick();
     let outcome = pass(&site, &handshake, handed).await;
+    site.house.metrics.doors.judged(outcome.is_ok(), clock::tick().since(began));
     if let Err(refusal) = &outcome {
         site.punish(&visitor.address, &visitor.subject_at(&endpoint, request_id), refusal).await;
     }

@@ -257,7 +257,7 @@ impl Session {
         if self.connect_by.is_some_and(|by| now.tick >= by) && self.admitting.is_none() {
             let refusal = Refusal::new(Code::AuthRequired, "no CONNECT came in time");
             if self.stranger.is_some() {
-                self.site.house.metrics.refused(refusal.code);
+                self.site.house.metrics.doors.refused(refusal.code);
                 self.site.house.audit.refused(&refusal, &self.visitor.subject(), now);
             }
             self.close(Some(refusal), now);

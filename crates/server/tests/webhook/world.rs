@@ -19,7 +19,7 @@ use gateway_server::{
     endpoint::Endpoint,
     hub::{Arrival, Class, Ending, Hub, HubRules, Occupant, Post, Posted, Seat, Standing},
     limits::Account,
-    metrics::Metrics,
+    metrics::{Metrics, Sight},
     webhook::{Address, BreakerRules, Carry, HookRules, Kind, NoAnswer, Parcel, QueueBounds, Webhooks},
 };
 use gateway_transport::address::ClientAddress;
@@ -198,7 +198,7 @@ impl World {
 
     /// A metric's value; nothing where it has none yet.
     pub(crate) fn metric(&self, line: &str) -> u64 {
-        let text = self.metrics.render(self.hub.counts(), (0, 0), &[]);
+        let text = self.metrics.render(&Sight::default());
         let found = text.lines().find_map(|own| own.strip_prefix(line)?.strip_prefix(' '));
         found.map_or(0, |value| value.parse().unwrap())
     }

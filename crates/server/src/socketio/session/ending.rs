@@ -35,7 +35,7 @@ impl Session {
             return;
         }
         if self.namespaces.is_empty() {
-            self.site.house.metrics.refused(refusal.code);
+            self.site.house.metrics.doors.refused(refusal.code);
             self.site.house.audit.refused(&refusal, &self.visitor.subject(), now);
         }
         for namespace in &self.namespaces {
