@@ -271,8 +271,9 @@ fn spawn(command: &mut Command) -> Result<(Child, Arc<Mutex<String>>, SocketAddr
     collect(output, Arc::clone(&written), |_| {});
     let errors = child.stderr.take().expect("its errors");
     let reading = collect(errors, Arc::clone(&written), move |line| {
-        if let Some(at) = line.find("listening for clients address=\"") {
-            let rest = &line[at + "listening for clients address=\"".len()..];
+        // In either form of the log.
+        let address = ["address=\"", "\"address\":\""].into_iter().find_map(|sign| line.split_once(sign));
+        if let (true, Some((_, rest))) = (line.contains("listening for clients"), address) {
             let _ = found.try_send(rest.split('"').next().unwrap_or_default().to_owned());
         }
     });

@@ -11,6 +11,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::trace::{TRACEPARENT, Trace};
+
 pub(crate) use self::members::{Member, lone_text, members, string};
 
 /// The most members a message may have.
@@ -124,6 +126,11 @@ impl<'a> Message<'a> {
     /// The id of what it answers, or calls off: the member `replyTo`, where that is a string.
     pub fn reply_to(&self) -> Option<Cow<'a, str>> {
         self.own("replyTo").and_then(string)
+    }
+
+    /// The trace that it belongs to: the member `traceparent`, where that is one.
+    pub fn trace(&self) -> Option<Trace> {
+        self.own(TRACEPARENT).and_then(string)?.parse().ok()
     }
 
     /// Whether a reply is not the last one: the member `more`.

@@ -10,7 +10,7 @@
 //! connection; [`registry`] is who is here; [`envelope`] is what they say. [`route`] decides where that goes, with
 //! [`target`], [`template`] and [`path`] as its words, and [`rules`] who may follow a room; both see a [`sender`].
 //! [`rooms`] are who hears it, [`history`] what they remember, [`pending`] which requests wait for a reply. [`relay`]
-//! writes what goes out, [`vocabulary`] in the words of an endpoint, and [`event`] is what backends tell. [`link`] is what
+//! writes what goes out, [`trace`] says which trace it belongs to, [`vocabulary`] in the words of an endpoint, and [`event`] is what backends tell. [`link`] is what
 //! several gateways that act as one say to what joins them.
 //!
 //! ```
@@ -51,6 +51,7 @@ pub mod session;
 pub mod target;
 pub mod template;
 pub mod time;
+pub mod trace;
 pub mod vocabulary;
 
 pub use name::{AgentId, ConnectionId, EventId, Permission, PlanName, RequestId, Role, Room, Token, UserId};

@@ -20,12 +20,15 @@ use std::{future::Future, ops::ControlFlow, pin::Pin, sync::Arc, time::Duration}
 use gateway_domain::{
     Code, Now, Refusal, Tick,
     session::{Due, Session},
+    trace::TraceId,
 };
 use gateway_transport::{Inbound, Outbound, SocketFault};
 use serde::Serialize;
 use tokio::time::Sleep;
+use tracing::{Span, field::display};
 
 use crate::{
+    audit::Subject,
     clock,
     house::House,
     hub::{Ending, Letter, Occupant, Orders, Put, Seat, notice},
@@ -56,6 +59,8 @@ struct Connection<L> {
     underway: Option<Box<Underway>>,
     /// That next message. While it is held back, nothing more is read.
     held: Option<Box<Inbound>>,
+    /// The trace of the message that is being handled, where it names one.
+    trace: Option<TraceId>,
     /// Who speaks, as receivers are told: made with the first message that is passed on.
     from: Option<Box<str>>,
 }
@@ -76,11 +81,14 @@ pub async fn serve<L: Line>(house: Arc<House>, line: L, mut seat: Seat, occupant
         refresh_quota,
         underway: None,
         held: None,
+        trace: None,
         from: None,
     };
     let ending = match connection.enter(&mut seat, now) {
         Ok(()) => {
+            tracing::debug!("begins");
             let ending = connection.converse().await;
+            tracing::debug!("ends");
             connection.occupant.shut();
             connection.say_the_rest(&ending);
             ending
@@ -102,6 +110,14 @@ pub async fn serve<L: Line>(house: Arc<House>, line: L, mut seat: Seat, occupant
         // Boxed, since the task would otherwise keep room for it all its life.
         Box::pin(connection.line.end(farewell, CLOSE_PATIENCE)).await;
     }
+}
+
+/// A span that names a connection, where the log is fine enough for that: it costs memory for as long as it lives.
+pub(crate) fn span(occupant: &Occupant) -> Option<Span> {
+    let (connection, request) = (display(occupant.id), display(occupant.request_id));
+    let trace = occupant.trace().map(|trace| display(trace.id));
+    let span = tracing::debug_span!("connection", connectionId = connection, requestId = request, traceId = trace);
+    (!span.is_disabled()).then_some(span)
 }
 
 /// Spreads the first pings of connections that came together. The id is random, so a part of it will do.
@@ -199,7 +215,7 @@ impl<L: Line> Connection<L> {
 
     fn obey(&mut self, orders: Orders) -> ControlFlow<Ending> {
         if let Some(refusal) = orders.end {
-            return ControlFlow::Break(Ending::Ours(refusal));
+            return ControlFlow::Break(Ending::Ours(*refusal));
         }
         if orders.probe {
             self.session.probe();
@@ -226,6 +242,12 @@ impl<L: Line> Connection<L> {
             Err(message::End::Refused(refusal)) => ControlFlow::Break(Ending::Ours(refusal)),
             Err(message::End::Socket(fault)) => ControlFlow::Break(ending_of(fault)),
         }
+    }
+
+    /// Whom an audit record of what is being handled is about.
+    fn subject(&self) -> Subject<'_> {
+        let subject = self.occupant.subject();
+        Subject { trace: self.trace.or(subject.trace), ..subject }
     }
 
     fn say(&self, kind: &str, id: Option<&str>, payload: &impl Serialize) {
@@ -305,7 +327,7 @@ mod tests {
         let (known, session) = (size_of::<Occupant>(), size_of::<Session>());
         assert!(served <= 1_760, "the task of a connection takes {served} bytes");
         // The oldest text of the outbox is in it, so that whoever hears one at a time has no queue behind that.
-        assert!(known <= 480, "what the house knows of a connection takes {known} bytes");
+        assert!(known <= 384, "what the house knows of a connection takes {known} bytes");
         assert!(session <= 104, "the clocks of a connection take {session} bytes");
     }
 }

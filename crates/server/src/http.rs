@@ -23,22 +23,28 @@ mod tokens;
 use std::{convert::Infallible, sync::Arc};
 
 pub use document::document;
-use gateway_domain::{Code, Refusal, RequestId};
+use gateway_domain::{
+    Code, Refusal, RequestId,
+    trace::{TRACEPARENT, Trace},
+};
 use gateway_transport::{
     AddressLaw, ClientAddress, ConnectionInfo, Counters, OriginLaw, Query, has_forwarding_headers,
 };
 use http::{HeaderMap, Method, Version};
 use hyper::upgrade::OnUpgrade;
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument, Span, field::display};
 use uuid::Uuid;
 use warp::{Filter, filters::BoxedFilter, reply::Response};
 
-use crate::{audit::Subject, clock, house::House, refusal, socketio::Socketio};
+use crate::{audit::Subject, clock, house::House, refusal, socketio::Socketio, trace};
 use answer::Answer;
 pub(crate) use door::seated;
 
 /// A body has at most this many bytes, where its call says nothing else.
 pub const MAX_BODY: usize = 256 << 10;
+/// So much of a path is logged.
+const MOST_PATH: usize = 256;
 
 /// What a listener serves.
 #[derive(Debug)]
@@ -66,6 +72,8 @@ pub struct Site {
 /// One request, read as far as its headers.
 struct Call {
     request_id: RequestId,
+    /// With a span of our own.
+    trace: Option<Trace>,
     method: Method,
     version: Version,
     path: String,
@@ -99,7 +107,9 @@ pub fn routes(site: Arc<Site>) -> BoxedFilter<(Response,)> {
                   on_upgrade,
                   body| {
                 let site = Arc::clone(&site);
+                let headers: HeaderMap = headers;
                 let call = Call {
+                    trace: trace::of(&headers),
                     request_id: RequestId::new(Uuid::new_v4()),
                     method,
                     version: version.unwrap_or(Version::HTTP_11),
@@ -111,7 +121,8 @@ pub fn routes(site: Arc<Site>) -> BoxedFilter<(Response,)> {
                     address: ClientAddress::Local,
                     is_at_a_door: site.is_door(path.as_str()),
                 };
-                async move { respond(site, call, body).await }
+                let span = call.span();
+                respond(site, call, body).instrument(span)
             },
         )
         .map(|response: Result<Response, Infallible>| match response {
@@ -134,6 +145,10 @@ async fn respond(site: Arc<Site>, mut call: Call, body: impl answer::BodyStream)
         Err(faulty) => site.refused(&call, &faulty),
     };
     site.allow_origin(&call, response.headers_mut());
+    if let Some(trace) = call.trace.and_then(trace::header) {
+        response.headers_mut().insert(TRACEPARENT, trace);
+    }
+    tracing::debug!(status = response.status().as_u16(), "answered");
     Ok(response)
 }
 
@@ -181,7 +196,19 @@ impl Call {
             endpoint: Some(&self.path),
             elsewhere: !self.is_at_a_door,
             user_agent: self.user_agent(),
+            trace: self.trace.map(|trace| trace.id),
             ..Subject::new(self.request_id)
+        }
+    }
+
+    /// What is logged on the way names the call, and its trace. At a door that is for finding faults only: there many come.
+    fn span(&self) -> Span {
+        let (request, trace) = (display(self.request_id), self.trace.map(|trace| display(trace.id)));
+        let (method, path) = (display(&self.method), self.path.get(..self.path.floor_char_boundary(MOST_PATH)));
+        if self.is_at_a_door {
+            tracing::debug_span!("door", requestId = request, traceId = trace, method, path)
+        } else {
+            tracing::info_span!("call", requestId = request, traceId = trace, method, path)
         }
     }
 

@@ -7,7 +7,7 @@
 //! the embedding service, to those whom the hub finds; when it ends, dropping the seat undoes everything. [`socketio`]
 //! is the other door, for pages: the same gate in two halves, the same loop for each of its namespaces. [`issuing`]
 //! gives tokens, where this gateway issues any, and [`publish`] tells and asks for backends, which [`webhook`] tells what
-//! happens. [`clock`] is the only clock, [`words`] says what the domain's words look like over HTTP, [`house`] is what the
+//! happens. [`clock`] is the only clock, [`words`] says what the domain's words look like over HTTP, [`trace`] follows the traces of others, [`house`] is what the
 //! rooms share, and [`gateway`] opens the listeners and closes the house.
 //!
 //! Without the default feature `net` (no sockets, no warp) the gate, the ledger, the limits, the hub and the refusals
@@ -38,6 +38,7 @@ pub mod metrics;
 pub mod plans;
 pub mod publish;
 pub mod refusal;
+pub mod trace;
 pub mod webhook;
 pub mod words;
 

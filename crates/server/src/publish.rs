@@ -14,6 +14,7 @@ use gateway_domain::{
     Code, EventId, Now, Refusal, UserId,
     event::{Event, check_kind},
     target::Target,
+    trace::Trace,
 };
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
@@ -60,6 +61,8 @@ pub struct Draft {
     pub payload: Box<RawValue>,
     /// The backend's own id of it, where it gave one.
     pub event_id: Option<EventId>,
+    /// The trace that it belongs to.
+    pub trace: Option<Trace>,
 }
 
 /// What came of it.
@@ -180,7 +183,7 @@ impl Publisher {
         let text = event
             .to_text()
             .map_err(|fault| Refusal::plain(Code::Internal).because(format!("an event has no JSON form: {fault}")))?;
-        self.hub.post(Post { text, targets: &draft.to, class: Class::Event, sender: None }, now)
+        self.hub.post(Post { text, targets: &draft.to, class: Class::Event, sender: None, trace: draft.trace }, now)
     }
 
     /// Forgets what is too long ago.

@@ -19,7 +19,7 @@ mod roll;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use gateway_domain::{Now, target::Target};
+use gateway_domain::{Now, target::Target, trace::Trace};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -107,7 +107,14 @@ impl Webhooks {
     }
 
     /// Something is said to whomever the targets mean: into how many queues of hooks it was put.
-    pub(crate) fn hear(&self, targets: &[Target], message: &str, sender: Option<&Occupant>, now: Now) -> usize {
+    pub(crate) fn hear(
+        &self,
+        targets: &[Target],
+        message: &str,
+        trace: Option<Trace>,
+        sender: Option<&Occupant>,
+        now: Now,
+    ) -> usize {
         let mut told: Vec<&str> = Vec::new();
         let mut count = 0;
         let mut facts = None;
@@ -119,7 +126,7 @@ impl Webhooks {
             told.push(name);
             let Some(hook) = self.hook(name) else { continue };
             let facts = facts.get_or_insert_with(|| sender.map(|here| Arc::new(Facts::of(here))));
-            count += usize::from(hook.hears(message, facts.clone(), now));
+            count += usize::from(hook.hears(message, facts.clone(), trace, now));
         }
         count
     }

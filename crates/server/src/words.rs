@@ -57,6 +57,8 @@ words! {
     Network "Network" json_schema!({ "type": "string", "maxLength": 43, "examples": ["203.0.113.7", "203.0.113.0/24"] });
     /// So many in a time.
     Rate "Rate" json_schema!({ "type": "string", "pattern": "^[0-9]+/[0-9.]*[a-z]+$", "examples": ["100/m"] });
+    /// A trace, in 32 hexadecimal digits.
+    TraceName "TraceId" json_schema!({ "type": "string", "pattern": "^[0-9a-f]{32}$", "examples": ["0af7651916cd43dd8448eb211c80319c"] });
     /// The stable name of a refusal.
     CodeName "Code" one_of(Code::ALL.iter().map(|code| code.name()));
     /// In what way a token is invalid.

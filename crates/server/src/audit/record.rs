@@ -1,6 +1,6 @@
 //! One line of the audit.
 
-use gateway_domain::{Code, ConnectionId, Detail, Now, Refusal, RequestId, Timestamp, UserId};
+use gateway_domain::{Code, ConnectionId, Detail, Now, Refusal, RequestId, Timestamp, UserId, trace::TraceId};
 use gateway_transport::address::ClientAddress;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -113,6 +113,8 @@ pub struct Subject<'a> {
     pub user_agent: Option<&'a str>,
     /// The connection, where there is one.
     pub connection: Option<ConnectionId>,
+    /// The trace of whoever called or spoke, where it named one.
+    pub trace: Option<TraceId>,
 }
 
 impl Subject<'_> {
@@ -126,6 +128,7 @@ impl Subject<'_> {
             elsewhere: false,
             user_agent: None,
             connection: None,
+            trace: None,
         }
     }
 }
@@ -173,6 +176,10 @@ pub struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "words::Connection")]
     pub connection_id: Option<ConnectionId>,
+    /// The trace that the call or the message belongs to, where its sender named one in `traceparent`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "words::TraceName")]
+    pub trace_id: Option<TraceId>,
     /// How many refusals were folded into this line.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "u64")]
@@ -204,6 +211,7 @@ impl Record {
             endpoint: subject.endpoint.map(|path| cut(path).into()),
             user_agent: subject.user_agent.map(|name| cut(name).into()),
             connection_id: subject.connection,
+            trace_id: subject.trace,
             count: None,
             until: None,
         }

@@ -76,6 +76,11 @@ impl<L: Line> Connection<L> {
     }
 
     fn on_message(&mut self, message: &Message<'_>, now: Now) {
+        self.trace = message.trace().map(|trace| trace.id);
+        if let Some(trace) = self.trace {
+            let (connection, kind) = (self.occupant.id, shortened(&message.kind));
+            tracing::debug!(connectionId = %connection, traceId = %trace, kind, "a message of a trace");
+        }
         let id = message.id.as_deref();
         match &*message.kind {
             "pong" => self.done(id),
@@ -123,7 +128,7 @@ impl<L: Line> Connection<L> {
             self.house.metrics.doors.violated(nth);
             let wait = refusal.retry_after_seconds().unwrap_or_default();
             let told = refusal.clone().because(format!("{what}: violation {nth}, to wait {wait} s"));
-            self.house.audit.event_of(Event::LimitViolated, &told, &self.occupant.subject(), now);
+            self.house.audit.event_of(Event::LimitViolated, &told, &self.subject(), now);
         }
         if excess.tell || L::ANSWERS_ONCE && id.is_some() {
             self.say_error(id, &refusal);
@@ -146,7 +151,7 @@ impl<L: Line> Connection<L> {
 
     /// Refuses a message that was understood, and writes it down.
     pub(super) fn refuse(&self, id: Option<&str>, refusal: &Refusal, now: Now) {
-        self.house.audit.refused_as(Event::MessageRefused, refusal, &self.occupant.subject(), now);
+        self.house.audit.refused_as(Event::MessageRefused, refusal, &self.subject(), now);
         self.say_error(id, refusal);
     }
 }

@@ -227,7 +227,7 @@ impl<L: Line> Connection<L> {
         let class = if route.is_priority() { Class::Control } else { Class::Event };
         let text = text(None);
         let bytes = text.len();
-        let post = Post { text, targets: &targets, class, sender: Some(asker) };
+        let post = Post { text, targets: &targets, class, sender: Some(asker), trace: message.trace() };
         match self.house.hub.post(post, now) {
             Ok(Posted::Done(count)) if self.underway.is_some() => {
                 // The answers come in the order of what was said.

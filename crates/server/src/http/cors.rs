@@ -15,7 +15,7 @@ impl Site {
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, DELETE"));
         headers.insert(
             header::ACCESS_CONTROL_ALLOW_HEADERS,
-            HeaderValue::from_static("authorization, content-type, idempotency-key, x-api-key"),
+            HeaderValue::from_static("authorization, content-type, idempotency-key, traceparent, x-api-key"),
         );
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
         Ok(response)
@@ -30,7 +30,7 @@ impl Site {
             headers.insert(
                 header::ACCESS_CONTROL_EXPOSE_HEADERS,
                 HeaderValue::from_static(
-                    "retry-after, www-authenticate, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-period",
+                    "retry-after, traceparent, www-authenticate, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-period",
                 ),
             );
         }

@@ -5,10 +5,12 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use gateway_domain::{
     Code, Refusal,
     ban::{Ban, Subject as Banned},
+    trace::Trace,
 };
 use gateway_transport::{ClientAddress, CloseFrame, Query, Socket, SocketLimits, Upgrade, examine, upgraded};
 use http::Method;
 use hyper::upgrade::OnUpgrade;
+use tracing::Instrument;
 use warp::reply::Response;
 
 use super::{Call, Site, answer::Answer, bans::meets};
@@ -103,7 +105,7 @@ fn welcome(
         user_agent: call.name_of_agent(),
         autojoin,
     };
-    let (seat, occupant) = seated(&site.house, admitted, arrival, &call.subject());
+    let (seat, occupant) = seated(&site.house, admitted, arrival, &call.subject(), call.trace);
     let house = Arc::clone(&site.house);
     let ticket = call.info.ticket.clone();
     let tasks = site.tasks.clone();
@@ -114,7 +116,10 @@ fn welcome(
             drop(ticket);
             let socket = Socket::shared(wire, leftover, limits);
             // A task of its own again: this one's state holds what the upgrade needed.
-            tasks.spawn(connection::serve(house, socket, seat, occupant));
+            match connection::span(&occupant) {
+                None => tasks.spawn(connection::serve(house, socket, seat, occupant)),
+                Some(span) => tasks.spawn(connection::serve(house, socket, seat, occupant).instrument(span)),
+            };
         }
     });
     switching(upgrade)
@@ -126,6 +131,7 @@ pub(crate) fn seated(
     admitted: Admitted,
     arrival: Arrival,
     subject: &Subject<'_>,
+    trace: Option<Trace>,
 ) -> (Seat, Arc<Occupant>) {
     let Admitted { seat, standing, unknown_plan } = admitted;
     let now = clock::now();
@@ -134,7 +140,7 @@ pub(crate) fn seated(
         let reason = format!("no plan is called `{plan}`: `{}` holds instead", standing.plan.name);
         house.audit.event(Event::PlanUnknown, &subject, reason, now);
     }
-    let occupant = Arc::new(Occupant::new(seat.id(), arrival, standing, now));
+    let occupant = Arc::new(Occupant::new(seat.id(), arrival, standing, now).traced(trace));
     (seat, occupant)
 }
 
@@ -176,7 +182,7 @@ impl Site {
                 Ban { subject: Banned::Network(network), until: Some(now.wall + law.duration), reason: Some(reason) };
             let laid = self.house.ledger.ban(ban.clone()).await;
             if let Err(fault @ LedgerFault::TooManyBans(_)) = &laid {
-                tracing::warn!(%fault, "an address that overdid it could not be banned");
+                tracing::warn!(requestId = %subject.request_id, %fault, "an address that overdid it could not be banned");
                 return;
             }
             self.house.metrics.doors.ban_laid(LaidBy::Gateway);

@@ -119,6 +119,7 @@ fn begin(site: &Arc<Site>, front: &Arc<Socketio>, call: &mut Call, query: Query,
     front.admits_page(&call.headers, call.info.secure)?;
     let visitor = Visitor {
         request_id: call.request_id,
+        trace: call.trace,
         address: call.address,
         autojoin: autojoin(&query)?,
         query,

@@ -1,6 +1,6 @@
 //! Events by API: one, or many of which all are checked before any is told.
 
-use gateway_domain::{Code, EventId, Refusal, event::MOST_KIND_BYTES, target::Target};
+use gateway_domain::{Code, EventId, Refusal, event::MOST_KIND_BYTES, target::Target, trace::Trace};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -158,8 +158,11 @@ enum Outcome {
 /// Publishes one event.
 pub(super) async fn publish(site: &Site, call: &Call, body: impl BodyStream) -> Answer {
     let written: Written = read(&call.headers, body, MOST_BYTES, None).await?;
-    let draft = drafted(written, "", &site.house.publisher).map_err(Unfit::into_faulty)?;
-    json(&told(site.house.publisher.publish(&draft, clock::now()).await?))
+    let draft = drafted(written, "", &site.house.publisher, call.trace).map_err(Unfit::into_faulty)?;
+    let published = site.house.publisher.publish(&draft, clock::now()).await?;
+    let Published { event_id, delivered, .. } = &published;
+    tracing::debug!(eventId = %event_id, delivered, "published");
+    json(&told(published))
 }
 
 /// Publishes many, in their order; where one is at fault, none.
@@ -172,7 +175,7 @@ pub(super) async fn publish_all(site: &Site, call: &Call, body: impl BodyStream)
     let mut unfit = Unfit::default();
     let mut drafts = Vec::with_capacity(batch.events.len());
     for (at, written) in batch.events.into_iter().enumerate() {
-        match drafted(written, &format!("/events/{at}"), &site.house.publisher) {
+        match drafted(written, &format!("/events/{at}"), &site.house.publisher, call.trace) {
             Ok(draft) => drafts.push(draft),
             Err(more) => unfit.join(more),
         }
@@ -225,7 +228,7 @@ impl Unfit {
 }
 
 /// The draft that was written at that place in the body.
-fn drafted(written: Written, place: &str, publisher: &Publisher) -> Result<Draft, Unfit> {
+fn drafted(written: Written, place: &str, publisher: &Publisher, trace: Option<Trace>) -> Result<Draft, Unfit> {
     let at = |fault: Fault| Fault { path: format!("{place}{}", fault.path), ..fault };
     let (mut to, mut faults) = (Vec::new(), Vec::new());
     for (nth, target) in written.to.iter().enumerate() {
@@ -235,7 +238,8 @@ fn drafted(written: Written, place: &str, publisher: &Publisher) -> Result<Draft
         }
     }
     let event_id = written.event_id.as_deref().map(str::parse::<EventId>).transpose();
-    let draft = Draft { to, kind: written.kind, payload: written.payload, event_id: event_id.clone().unwrap_or(None) };
+    let event = event_id.clone().unwrap_or(None);
+    let draft = Draft { to, kind: written.kind, payload: written.payload, event_id: event, trace };
     if faults.is_empty() {
         faults = publisher.faults(&draft);
     }

@@ -160,7 +160,7 @@ pub(super) async fn ask(site: &Site, call: &Call, caller: &Caller, agent: &str, 
     let Written { kind, payload, timeout } = read(&call.headers, body, MOST_BYTES, None).await?;
     check_kind(&kind).map_err(|wrong| fault("/type", wrong.to_string()))?;
     let timeout = timeout.as_deref().map_or(Ok(USUAL_TIMEOUT), duration)?;
-    let question = Question { agent, kind, payload, timeout };
+    let question = Question { agent, kind, payload, timeout, trace: call.trace };
     let role = Role::parse(caller.role).map_err(|wrong| fault("role", wrong.to_string()))?;
     let backend = Backend { user: caller.user.clone(), role };
     let publisher = &site.house.publisher;

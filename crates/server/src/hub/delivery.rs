@@ -17,7 +17,9 @@ use std::{
     sync::Arc,
 };
 
-use gateway_domain::{Code, ConnectionId, Now, Refusal, Tick, registry::Registry, relay, rooms::Rooms, target::Target};
+use gateway_domain::{
+    Code, ConnectionId, Now, Refusal, Tick, registry::Registry, relay, rooms::Rooms, target::Target, trace::Trace,
+};
 use gateway_transport::Text;
 use tokio::{sync::oneshot, task::yield_now};
 
@@ -44,6 +46,8 @@ pub struct Post<'a> {
     pub class: Class,
     /// Who says it: it hears itself only where it is a target of its own.
     pub sender: Option<ConnectionId>,
+    /// The trace that it belongs to, for webhooks.
+    pub trace: Option<Trace>,
 }
 
 /// How far a post has come.
@@ -158,7 +162,7 @@ impl Hub {
         }
         subscribers.append(&mut others);
         let sender = post.sender.and_then(|id| books.registry.get(id));
-        let hooks = self.webhooks.hear(post.targets, &post.text, sender.map(Arc::as_ref), now);
+        let hooks = self.webhooks.hear(post.targets, &post.text, post.trace, sender.map(Arc::as_ref), now);
         let told = Told { count: hooks, seen: several.then(HashSet::new) };
         let letter = Letter::new(post.text);
         let (class, sender) = (post.class, post.sender);

@@ -137,7 +137,9 @@ impl Hub {
             };
             match books.rooms.join(&room, joining, self.rules.laws.law(&room), now.tick) {
                 Ok(_) => books.registry.note_room(here.id, &room),
-                Err(full) => tracing::warn!(%room, connection = %here.id, %full, "not put into its room"),
+                Err(full) => {
+                    tracing::warn!(%room, connectionId = %here.id, requestId = %here.request_id, %full, "not put into its room")
+                }
             }
         }
     }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use gateway_domain::{
-    AgentId, ConnectionId, Now, Principal, Refusal, RequestId, Role, Tick, Timestamp, UserId, plan::Plan,
+    AgentId, ConnectionId, Now, Principal, Refusal, RequestId, Role, Tick, Timestamp, UserId, plan::Plan, trace::Trace,
 };
 #[cfg(feature = "net")]
 use gateway_transport::Outlet;
@@ -65,6 +65,8 @@ pub struct Occupant {
     is_marked: AtomicBool,
     /// Since when the oldest of what waits for it has been on its way, as [`moment`] says it; 0 where nobody asked.
     waits_since: AtomicU32,
+    /// The trace that its handshake belongs to. Most have none.
+    trace: Option<Box<Trace>>,
     user: UserId,
     standing: Mutex<Standing>,
     orders: Mutex<Orders>,
@@ -98,8 +100,8 @@ pub struct Standing {
 /// What others want of a connection.
 #[derive(Debug, Default)]
 pub struct Orders {
-    /// Go, and say this.
-    pub end: Option<Refusal>,
+    /// Go, and say this. In a box: it comes once, and its room would be kept for all of a life.
+    pub end: Option<Box<Refusal>>,
     /// Find out whether the peer lives.
     pub probe: bool,
 }
@@ -163,12 +165,24 @@ impl Occupant {
             mail: Mail::default(),
             is_marked: AtomicBool::new(false),
             waits_since: AtomicU32::new(0),
+            trace: None,
             user: standing.principal.user.clone(),
             standing: Mutex::new(standing),
             orders: Mutex::default(),
         };
         occupant.traffic.heard(now);
         occupant
+    }
+
+    /// Its handshake belongs to that trace.
+    pub fn traced(mut self, trace: Option<Trace>) -> Self {
+        self.trace = trace.map(Box::new);
+        self
+    }
+
+    /// The trace that its handshake belongs to.
+    pub fn trace(&self) -> Option<Trace> {
+        self.trace.as_deref().copied()
     }
 
     /// What carries it now.
@@ -301,7 +315,7 @@ impl Occupant {
 
     /// Tells it to go. The first reason holds.
     pub fn end(&self, refusal: Refusal) {
-        self.orders.lock().end.get_or_insert(refusal);
+        self.orders.lock().end.get_or_insert_with(|| Box::new(refusal));
         self.mail.bell.ring();
     }
 
@@ -327,6 +341,7 @@ impl Occupant {
             elsewhere: false,
             user_agent: self.user_agent.as_deref(),
             connection: Some(self.id),
+            trace: self.trace.as_ref().map(|trace| trace.id),
         }
     }
 }

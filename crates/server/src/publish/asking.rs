@@ -7,9 +7,10 @@ use gateway_domain::{
     envelope::Message,
     relay::{Origin, Relay},
     target::Target,
+    trace::{TRACEPARENT, Trace},
 };
 use gateway_transport::Text;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::{oneshot, watch};
 
 use super::{Publisher, recent::Recollection};
@@ -29,6 +30,8 @@ pub struct Question {
     pub payload: Option<Box<RawValue>>,
     /// How long each reply may take.
     pub timeout: Duration,
+    /// The trace that it belongs to.
+    pub trace: Option<Trace>,
 }
 
 /// Who asks.
@@ -55,13 +58,14 @@ pub(super) type Kept = watch::Receiver<Option<Outcome>>;
 impl Publisher {
     /// Asks, and tells what comes as it comes.
     pub fn ask(&self, backend: &Backend, question: &Question, now: Now) -> Result<Calling, Refusal> {
-        let Question { agent, kind, payload, timeout } = question;
+        let Question { agent, kind, payload, timeout, trace } = question;
+        let trace = trace.and_then(|trace| to_raw_value(&trace.to_string()).ok());
         let message = Message {
             kind: kind.as_str().into(),
             id: None,
             payload: payload.as_deref(),
             ack: false,
-            others: Vec::new(),
+            others: trace.iter().map(|trace| (TRACEPARENT.into(), &**trace)).collect(),
         };
         let text = |connection_id, request| {
             let Backend { user, role } = backend;

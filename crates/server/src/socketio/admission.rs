@@ -5,6 +5,7 @@ use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, sync::atom
 use gateway_domain::{Code, Now, Refusal, RequestId, Token};
 use gateway_transport::socketio::{Credentials, Outgoing};
 use tokio::sync::mpsc;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{
@@ -113,7 +114,7 @@ impl Session {
             autojoin: visitor.autojoin,
         };
         let subject = visitor.subject_at(&endpoint, request_id);
-        let (seat, occupant) = seated(&self.site.house, admitted, arrival, &subject);
+        let (seat, occupant) = seated(&self.site.house, admitted, arrival, &subject, visitor.trace);
         occupant.carry_by(self.transport());
         let (to, heard) = mpsc::channel(HEARD);
         let line = NamespaceLine {
@@ -127,7 +128,10 @@ impl Session {
             is_admitted: false,
         };
         let serving = connection::serve(Arc::clone(&self.site.house), line, seat, Arc::clone(&occupant));
-        self.lines.spawn(self.site.tasks.track_future(serving));
+        match connection::span(&occupant) {
+            None => self.lines.spawn(self.site.tasks.track_future(serving)),
+            Some(span) => self.lines.spawn(self.site.tasks.track_future(serving.instrument(span))),
+        };
         self.namespaces.push(Namespace { occupant, to });
         self.shows_who_it_is();
     }

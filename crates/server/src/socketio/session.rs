@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use gateway_domain::{Code, ConnectionId, Now, Refusal, RequestId, Tick};
+use gateway_domain::{Code, ConnectionId, Now, Refusal, RequestId, Tick, trace::Trace};
 use gateway_transport::{
     ClientAddress, Inbound, Query, Socket, Text, Ticket, Wire,
     engineio::Opening,
@@ -63,6 +63,7 @@ pub(crate) enum Request {
 /// Who opened a session: what the gate needs to know when a token comes.
 pub(crate) struct Visitor {
     pub(crate) request_id: RequestId,
+    pub(crate) trace: Option<Trace>,
     pub(crate) address: ClientAddress,
     pub(crate) query: Query,
     pub(crate) headers: HeaderMap,
@@ -364,6 +365,7 @@ impl Visitor {
             address: Some(&self.address),
             endpoint: Some(&self.path),
             user_agent: self.user_agent.as_deref(),
+            trace: self.trace.map(|trace| trace.id),
             ..Subject::new(self.request_id)
         }
     }

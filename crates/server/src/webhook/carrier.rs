@@ -4,9 +4,10 @@ use std::{borrow::Cow, fmt, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use gateway_auth::Seal;
-use gateway_domain::Timestamp;
+use gateway_domain::{Timestamp, trace::TRACEPARENT};
 
 use super::happening::Happening;
+use crate::trace;
 
 /// Posts a parcel and tells the status of the answer. Whoever gives it owns the client: https but for this machine, no
 /// redirects, no proxies, a bounded answer. It is dropped where it takes too long.
@@ -45,7 +46,7 @@ pub struct Parcel {
     /// Where to.
     pub to: Address,
     /// Its own headers, beside those of any POST.
-    pub headers: [(&'static str, String); 4],
+    pub headers: Vec<(&'static str, String)>,
     /// JSON.
     pub body: Bytes,
 }
@@ -59,16 +60,15 @@ impl Parcel {
             signature.push_str(",v1=");
             signature.push_str(&seal.over(&[seconds.as_bytes(), b".", &happening.body]));
         }
-        Self {
-            to: to.clone(),
-            headers: [
-                ("content-type", "application/json".to_owned()),
-                ("gateway-event", happening.kind.name().to_owned()),
-                ("gateway-event-id", happening.id.to_string()),
-                ("gateway-signature", signature),
-            ],
-            body: happening.body.clone(),
-        }
+        let mut headers = vec![
+            ("content-type", "application/json".to_owned()),
+            ("gateway-event", happening.kind.name().to_owned()),
+            ("gateway-event-id", happening.id.to_string()),
+            ("gateway-signature", signature),
+        ];
+        // Each attempt is a span of its own.
+        headers.extend(happening.trace.map(|trace| (TRACEPARENT, trace::next(trace).to_string())));
+        Self { to: to.clone(), headers, body: happening.body.clone() }
     }
 }
 

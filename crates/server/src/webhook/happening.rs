@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gateway_domain::{AgentId, ConnectionId, EventId, Now, PlanName, RequestId, Role, Timestamp, UserId};
+use gateway_domain::{AgentId, ConnectionId, EventId, Now, PlanName, RequestId, Role, Timestamp, UserId, trace::Trace};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -48,6 +48,8 @@ pub(super) struct Facts {
     pub(super) endpoint: Box<str>,
     connected_at: Timestamp,
     request_id: RequestId,
+    #[serde(skip)]
+    trace: Option<Trace>,
 }
 
 /// How a connection ended, in the words of the metric of closed connections.
@@ -66,6 +68,8 @@ pub(super) struct Happening {
     pub(super) id: EventId,
     pub(super) kind: Kind,
     pub(super) facts: Option<Arc<Facts>>,
+    /// The trace of what is told, or of the handshake of whom it is told.
+    pub(super) trace: Option<Trace>,
     pub(super) body: Bytes,
 }
 
@@ -102,12 +106,19 @@ impl Happening {
             text.push_str(message);
             text.push('}');
         }
-        Self { id, kind, facts, body: text.into() }
+        let trace = facts.as_ref().and_then(|facts| facts.trace);
+        Self { id, kind, facts, trace, body: text.into() }
+    }
+
+    /// The same, where what is told belongs to a trace of its own.
+    pub(super) fn of(self, trace: Option<Trace>) -> Self {
+        Self { trace: trace.or(self.trace), ..self }
     }
 
     /// Whom it is about, for the audit.
     pub(super) fn subject(&self) -> Subject<'_> {
-        match &self.facts {
+        let trace = self.trace.map(|trace| trace.id);
+        let subject = match &self.facts {
             None => Subject::new(RequestId::new(self.id.uuid())),
             Some(facts) => Subject {
                 user: Some(&facts.user_id),
@@ -115,7 +126,8 @@ impl Happening {
                 connection: Some(facts.connection_id),
                 ..Subject::new(facts.request_id)
             },
-        }
+        };
+        Subject { trace, ..subject }
     }
 }
 
@@ -132,6 +144,7 @@ impl Facts {
             endpoint: (*here.endpoint.path).into(),
             connected_at: here.connected_at,
             request_id: here.request_id,
+            trace: here.trace(),
         }
     }
 }

@@ -6,7 +6,7 @@ mod turn;
 use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
 use gateway_auth::Seal;
-use gateway_domain::{Now, RequestId, Tick};
+use gateway_domain::{Now, RequestId, Tick, trace::Trace};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -141,8 +141,8 @@ impl Hook {
     }
 
     /// Something is said to it; whether it has it in its queue now.
-    pub(super) fn hears(&self, message: &str, facts: Option<Arc<Facts>>, now: Now) -> bool {
-        let told = Happening::new(Kind::Message, &self.rules.name, facts, None, Some(message), now);
+    pub(super) fn hears(&self, message: &str, facts: Option<Arc<Facts>>, trace: Option<Trace>, now: Now) -> bool {
+        let told = Happening::new(Kind::Message, &self.rules.name, facts, None, Some(message), now).of(trace);
         self.take_in(Queued { happening: told, noted: Pending::Nothing }, now)
     }
 

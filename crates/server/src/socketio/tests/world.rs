@@ -146,6 +146,7 @@ impl World {
 
     fn session(&self) -> Box<super::super::session::Session> {
         let visitor = Visitor {
+            trace: None,
             request_id: RequestId::new(uuid::Uuid::new_v4()),
             address: ClientAddress::Local,
             query: Query::default(),
@@ -193,7 +194,7 @@ impl World {
     pub(super) fn publish(&self, payload: &str) {
         let targets = [Target::Endpoint("/dashboard".into())];
         let text = format!(r#"{{"eventId":"e","type":"x","timestamp":"t","payload":{payload}}}"#);
-        let post = Post { text, targets: &targets, class: Class::Event, sender: None };
+        let post = Post { text, targets: &targets, class: Class::Event, sender: None, trace: None };
         self.site.house.hub.post(post, clock::now()).unwrap();
     }
 
