@@ -18,7 +18,7 @@ use crate::{
     endpoint::{Endpoint, Parameters, RejectWith},
     gate::{Admitted, Handshake},
     house::House,
-    hub::{Arrival, Occupant, Seat},
+    hub::{Arrival, Occupant, Page, Seat},
     ledger::{LedgerFault, banned},
     metrics::LaidBy,
 };
@@ -103,7 +103,8 @@ fn welcome(
         user_agent: call.name_of_agent(),
         autojoin,
     };
-    let (seat, occupant) = seated(&site.house, admitted, arrival, &call.subject());
+    let page = Page::of(&call.headers, call.info.secure);
+    let (seat, occupant) = seated(&site.house, admitted, arrival, page, &call.subject());
     let house = Arc::clone(&site.house);
     let ticket = call.info.ticket.clone();
     let tasks = site.tasks.clone();
@@ -125,6 +126,7 @@ pub(crate) fn seated(
     house: &House,
     admitted: Admitted,
     arrival: Arrival,
+    page: Option<Box<Page>>,
     subject: &Subject<'_>,
 ) -> (Seat, Arc<Occupant>) {
     let Admitted { seat, standing, unknown_plan } = admitted;
@@ -134,7 +136,7 @@ pub(crate) fn seated(
         let reason = format!("no plan is called `{plan}`: `{}` holds instead", standing.plan.name);
         house.audit.event(Event::PlanUnknown, &subject, reason, now);
     }
-    let occupant = Arc::new(Occupant::new(seat.id(), arrival, standing, now));
+    let occupant = Arc::new(Occupant::new(seat.id(), arrival, standing, now).of_page(page));
     (seat, occupant)
 }
 

@@ -24,6 +24,7 @@ use super::{
     bell::Bell,
     outbox::{Class, Outbox, OutboxBounds, Put},
     outgoing::Scratch,
+    page::Page,
 };
 use crate::{audit::Subject, endpoint::Endpoint, limits::Account};
 
@@ -57,6 +58,8 @@ pub struct Occupant {
     pub connected_at: Timestamp,
     /// What it has said and heard.
     pub traffic: Traffic,
+    /// The page that opened it, where one did.
+    pub page: Option<Box<Page>>,
     /// Whether it hears what is said to its user without having asked for it.
     pub hears_user: bool,
     carried_by: AtomicU8,
@@ -100,8 +103,12 @@ pub struct Standing {
 pub struct Orders {
     /// Go, and say this.
     pub end: Option<Refusal>,
+    /// Not before what was begun is done: it is asked again.
+    pub when_free: bool,
     /// Find out whether the peer lives.
     pub probe: bool,
+    /// Keep to the policy that stands now: it was judged by it already.
+    pub policy: bool,
 }
 
 /// Counts of what went by.
@@ -158,6 +165,7 @@ impl Occupant {
             user_agent: arrival.user_agent,
             connected_at: now.wall,
             traffic: Traffic::default(),
+            page: None,
             hears_user: arrival.autojoin,
             carried_by: AtomicU8::new(Transport::Websocket as u8),
             mail: Mail::default(),
@@ -169,6 +177,13 @@ impl Occupant {
         };
         occupant.traffic.heard(now);
         occupant
+    }
+
+    /// That connection, opened by a page.
+    #[must_use]
+    pub fn of_page(mut self, page: Option<Box<Page>>) -> Self {
+        self.page = page;
+        self
     }
 
     /// What carries it now.
@@ -301,13 +316,35 @@ impl Occupant {
 
     /// Tells it to go. The first reason holds.
     pub fn end(&self, refusal: Refusal) {
-        self.orders.lock().end.get_or_insert(refusal);
+        let mut orders = self.orders.lock();
+        if orders.end.is_none() {
+            orders.end = Some(refusal);
+        }
+        orders.when_free = false;
+        drop(orders);
+        self.mail.bell.ring();
+    }
+
+    /// Asks it to go as soon as nothing that it began is open.
+    pub(super) fn leave(&self, refusal: impl FnOnce() -> Refusal) {
+        let mut orders = self.orders.lock();
+        if orders.end.is_none() {
+            orders.end = Some(refusal());
+            orders.when_free = true;
+        }
+        drop(orders);
         self.mail.bell.ring();
     }
 
     /// Makes it find out whether its peer lives.
     pub fn probe(&self) {
         self.orders.lock().probe = true;
+        self.mail.bell.ring();
+    }
+
+    /// Makes it keep to the policy that stands now.
+    pub(crate) fn take_policy(&self) {
+        self.orders.lock().policy = true;
         self.mail.bell.ring();
     }
 
