@@ -129,6 +129,10 @@ impl TestGateway {
                 shell
             }
         };
+        // Whoever has nothing to say about leaving leaves at once.
+        if !options.config.contains("drain_window") {
+            command.env("GATEWAY__SERVER__DRAIN_WINDOW", "0s");
+        }
         let listen = options.listen.unwrap_or_else(|| "127.0.0.1:0".into());
         command.args(["serve", "--config", "gateway.toml", "--listen", &listen]);
         let (child, written, address) = spawn(command.current_dir(folder.path()).envs(options.env))?;

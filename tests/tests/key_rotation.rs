@@ -211,8 +211,10 @@ async fn key_files_are_rotated_without_a_restart() {
 
     // A file that is of no use changes nothing.
     write("key.pem", b"-----BEGIN PUBLIC KEY-----\nhalf a fi");
-    eventually(10, "the fault is said", async || gateway.written().contains("old keys stay in force").then_some(()))
-        .await;
+    eventually(10, "the fault is said", async || {
+        gateway.written().contains("what was in force stays in force").then_some(())
+    })
+    .await;
     admitted(&gateway, 1, &new_pem.sign(&claims)).await;
     admitted(&gateway, 1, &new_set.sign(&claims)).await;
     write("key.pem", pem.public.as_bytes());

@@ -2,6 +2,7 @@
 //! becomes the word that the crates have for it.
 
 mod doors;
+mod heir;
 mod hooks;
 mod keys;
 mod material;
@@ -10,8 +11,8 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use gateway_auth::{
-    ApiKey, ApiKeys, Authenticator, Fetch, Grant, Issuer, IssuerRules, RefreshFamilies, RefreshRules, SigningKey,
-    TokenRules,
+    ApiKey, ApiKeys, Authenticator, Fetch, Grant, Issuer, IssuerRules, Keyring, RefreshFamilies, RefreshRules,
+    SigningKey, TokenRules,
 };
 use gateway_domain::{
     PlanName,
@@ -20,10 +21,12 @@ use gateway_domain::{
     network::Network,
 };
 use gateway_server::{
-    Gateway, House, Opening,
+    Drain, Gateway, House, Opening,
     audit::{AddressDetail, Audit, Destination},
     clock,
     gate::Gate,
+    helm::Helm,
+    house::Successor,
     http::{MAX_BODY, Site},
     hub::{Hub, HubRules, OutboxBounds, WhenFull},
     issuing::Issuing,
@@ -38,19 +41,38 @@ use gateway_server::{
 use gateway_transport::{
     AddressLaw, AddressRule, Counters, ListenAddr, Listener, OriginLaw, TlsMaterial, TokenSources,
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     config::{
         self, Config, Loaded, Mode, Secrets,
         value::{ListenAddress, TrustedProxy},
     },
-    process,
+    process, steer,
 };
 pub use doors::namespaces;
 use doors::{doors, times};
+pub use heir::{Heir, heir};
 pub use keys::{keyring, keys, sets, signing_key};
 pub use material::usable;
+
+/// What is kept of the time of a drain for the goodbye of those who were told last.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// What a house has besides its policy, or goes on with from the one before it.
+struct Parts {
+    node: NodeName,
+    keyring: Keyring,
+    publisher: Publisher,
+    hub: Arc<Hub>,
+    ledger: Arc<Ledger>,
+    accounts: Arc<Accounts>,
+    audit: Arc<Audit>,
+    metrics: Arc<Metrics>,
+    handshakes: Arc<HandshakeLimits>,
+    calls: CallLimits,
+    dev: bool,
+}
 
 /// The rooms, without a listener. `open_files` is how many files the process may open.
 pub fn house(
@@ -61,24 +83,7 @@ pub fn house(
     fetch: Fetch,
     carry: &Carry,
 ) -> Result<House> {
-    let Config {
-        server,
-        admin: _,
-        http,
-        state,
-        audit,
-        auth,
-        api_keys,
-        endpoints,
-        socketio: _,
-        routes: _,
-        rooms,
-        events: _,
-        webhooks,
-        plans: _,
-        limits,
-        bans,
-    } = &loaded.config;
+    let Config { server, state, audit, auth, webhooks, limits, bans, .. } = &loaded.config;
     let now = clock::now();
     let destination = audit.file.as_ref().map_or(Destination::Stderr, |file| Destination::File(file.as_path().into()));
     let addresses = match audit.address {
@@ -102,28 +107,30 @@ pub fn house(
         Ledger::open(file.map(Into::into), bans.iter().filter_map(ban).collect(), families, now)
             .context("state.file")?,
     );
-    let seats = limits.connections.in_force(open_files).map_or(usize::MAX, |most| most as usize);
-    let rules = HubRules {
-        seats,
-        outbox: outbox(&limits.outbox),
-        rooms: rooms.bounds(),
-        rooms_per_connection: limits.rooms_of_connection(),
-        pending: limits.pending(),
-        laws: loaded.config.room_rules()?,
-    };
     let hooks = hooks::rules(webhooks, &secrets.webhooks);
     let hooks = Webhooks::open(hooks, file, carry, &audit, &metrics).context("what stands beside state.file")?;
+    let rules = hub_rules(&loaded.config, open_files)?;
     let hub = Arc::new(Hub::new(rules, Arc::clone(&audit), Arc::clone(&metrics)).telling(hooks));
-    let handshakes = Arc::new(HandshakeLimits::new(
-        limits.handshakes_per_ip.get().map(handshake_rate),
-        limits.handshakes_per_user.get().map(handshake_rate),
-        limits.auto_ban.get().map(|law| AutoBan {
-            violations: law.violations.get(),
-            within: law.within.get(),
-            duration: law.duration.get(),
-        }),
-    ));
-    let accounts = Arc::new(Accounts::default());
+    let parts = Parts {
+        node: server.node.clone().unwrap_or_else(machine),
+        keyring: keyring(auth, secrets, fetch)?,
+        publisher: Publisher::new(Arc::clone(&hub), loaded.schemas()?),
+        hub,
+        ledger,
+        accounts: Arc::default(),
+        audit,
+        metrics,
+        handshakes: Arc::new(handshake_limits(limits)),
+        calls: call_limits(&loaded.config),
+        dev: mode == Mode::Dev,
+    };
+    under(loaded, secrets, parts)
+}
+
+/// The house of those parts under the policy of that configuration.
+fn under(loaded: &Loaded, secrets: &Secrets, parts: Parts) -> Result<House> {
+    let Config { http, auth, api_keys, endpoints, .. } = &loaded.config;
+    let Parts { node, keyring, publisher, hub, ledger, accounts, audit, metrics, handshakes, calls, dev } = parts;
     let claims = keys::claim_names(auth)?;
     let rules = TokenRules {
         audience: auth.audience.iter().map(|name| name.as_str().into()).collect(),
@@ -133,8 +140,8 @@ pub fn house(
         claims: claims.clone(),
     };
     let gate = Gate {
-        authenticator: Arc::new(Authenticator::new(rules, Arc::new(keyring(auth, secrets, fetch)?))),
-        agent_source: claims.agent.clone(),
+        authenticator: Arc::new(Authenticator::new(rules, Arc::new(keyring))),
+        agent_source: claims.agent,
         token_sources: TokenSources::new(auth.token_sources.iter().map(token_source).collect()),
         ledger: Arc::clone(&ledger),
         handshakes: Arc::clone(&handshakes),
@@ -142,14 +149,15 @@ pub fn house(
         plans: plans(&loaded.config)?,
         seats: Arc::clone(&hub),
     };
-    let calls = api_keys.iter().filter_map(|key| Some((key.id.as_str().into(), key.rate?.get().map(handshake_rate))));
-    let calls = CallLimits::new(http.rate.get().map(handshake_rate), calls);
+    let api_origins: Vec<String> = http.origins.iter().map(ToString::to_string).collect();
     Ok(House {
-        node: server.node.clone().unwrap_or_else(machine),
+        node,
         calls,
         endpoints: doors(endpoints)?,
+        namespaces: namespaces(&loaded.config)?.into_iter().collect(),
+        api_origins: OriginLaw::parse(&api_origins)?,
         gate,
-        publisher: Publisher::new(Arc::clone(&hub), loaded.schemas()?),
+        publisher,
         hub,
         routes: loaded.config.routes()?,
         handshakes,
@@ -159,13 +167,51 @@ pub fn house(
         issuing: issuing(&loaded.config, secrets, &ledger)?,
         ledger,
         api_keys: known_api_keys(api_keys, secrets),
-        dev: mode == Mode::Dev,
+        dev,
+        configuration: steer::as_json(&loaded.config),
+        successor: Successor::default(),
     })
 }
 
+fn hub_rules(config: &Config, open_files: u64) -> Result<HubRules> {
+    let Config { limits, rooms, .. } = config;
+    Ok(HubRules {
+        seats: seats(limits, open_files),
+        outbox: outbox(&limits.outbox),
+        rooms: rooms.bounds(),
+        rooms_per_connection: limits.rooms_of_connection(),
+        pending: limits.pending(),
+        laws: config.room_rules()?,
+    })
+}
+
+fn handshake_limits(limits: &config::Limits) -> HandshakeLimits {
+    HandshakeLimits::new(
+        limits.handshakes_per_ip.get().map(handshake_rate),
+        limits.handshakes_per_user.get().map(handshake_rate),
+        limits.auto_ban.get().map(|law| AutoBan {
+            violations: law.violations.get(),
+            within: law.within.get(),
+            duration: law.duration.get(),
+        }),
+    )
+}
+
+fn call_limits(config: &Config) -> CallLimits {
+    let of_keys = config.api_keys.iter();
+    let of_keys = of_keys.filter_map(|key| Some((key.id.as_str().into(), key.rate?.get().map(handshake_rate))));
+    CallLimits::new(config.http.rate.get().map(handshake_rate), of_keys)
+}
+
+/// How a node leaves: whoever is not gone at the end of the window has a while for its goodbye.
+pub fn drain(server: &config::Server) -> Drain {
+    let timeout = server.drain_timeout.get();
+    Drain { window: server.drain_window.get().min(timeout.saturating_sub(GOODBYE)), timeout }
+}
+
 /// A gateway with its listeners bound, ready to run.
-pub fn gateway(loaded: &Loaded, secrets: &Secrets, house: House) -> Result<Gateway> {
-    let Config { server, admin, http, limits, socketio, .. } = &loaded.config;
+pub fn gateway(loaded: &Loaded, secrets: &Secrets, house: House, helm: &Helm) -> Result<Gateway> {
+    let Config { server, admin, limits, socketio, .. } = &loaded.config;
     let house = Arc::new(house);
     let tasks = TaskTracker::new();
     let counters = Arc::new(Counters::default());
@@ -175,25 +221,21 @@ pub fn gateway(loaded: &Loaded, secrets: &Secrets, house: House) -> Result<Gatew
         AddressRule::ProxyProtocol => Arc::new(AddressLaw::new(AddressRule::Peer, addresses.trusted().to_vec(), false)),
         AddressRule::Peer | AddressRule::XForwardedFor | AddressRule::Forwarded => Arc::clone(&addresses),
     };
-    let api_origins: Vec<String> = http.origins.iter().map(ToString::to_string).collect();
-    let api_origins = OriginLaw::parse(&api_origins)?;
     let strangers = limits.unauthenticated.get() as usize;
-    let sessions = house.hub.rules().seats.saturating_add(strangers);
-    let front = (!socketio.namespaces.is_empty())
-        .then(|| namespaces(&loaded.config))
-        .transpose()?
-        .map(|namespaces| Arc::new(Socketio::new(socketio.path.as_str(), times(socketio), namespaces, sessions)));
+    let sessions = seats(limits, open_files()).saturating_add(strangers);
+    let largest = house.namespaces.largest_message();
+    let front = Arc::new(Socketio::new(socketio.path.as_str(), times(socketio), largest, sessions));
     let site = |addresses: &Arc<AddressLaw>, doors, api| {
         Arc::new(Site {
             house: Arc::clone(&house),
             addresses: Arc::clone(addresses),
-            api_origins: api_origins.clone(),
             doors,
-            socketio: front.clone().filter(|_| doors),
+            socketio: doors.then(|| Arc::clone(&front)),
             api,
             max_body: MAX_BODY,
             tasks: tasks.clone(),
             counters: Arc::clone(&counters),
+            helm: Some(helm.clone()),
         })
     };
     let bounds = gateway_transport::Limits {
@@ -215,7 +257,8 @@ pub fn gateway(loaded: &Loaded, secrets: &Secrets, house: House) -> Result<Gatew
     if let Some(address) = &admin.listen {
         openings.push(open(address, site(&of_operators, false, true))?);
     }
-    Ok(Gateway { house: Arc::clone(&house), openings, tasks, counters, drain: server.drain_timeout.get() })
+    let hurry = CancellationToken::new();
+    Ok(Gateway { house: Arc::clone(&house), openings, tasks, counters, drain: helm.drain(), hurry })
 }
 
 /// What this machine calls itself, where that can be a name of a node.
@@ -228,6 +271,11 @@ fn machine() -> NodeName {
 /// How many files this process may open.
 pub fn open_files() -> u64 {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// How many connections there may be.
+fn seats(limits: &config::Limits, open_files: u64) -> usize {
+    limits.connections.in_force(open_files).map_or(usize::MAX, |most| most as usize)
 }
 
 fn outbox(outbox: &config::Outbox) -> OutboxBounds {

@@ -9,10 +9,12 @@
 
 mod auth;
 mod check;
+pub mod difference;
 mod document;
 mod endpoint;
 mod events;
 mod fault;
+mod in_force;
 mod layer;
 mod limits;
 mod reference;

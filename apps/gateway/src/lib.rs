@@ -1,8 +1,9 @@
 //! The gateway as a program: configuration, composition, command line.
 //!
 //! [`config`] is what an operator writes; [`compose`] turns it into the rooms of `gateway-server`; [`dev`] is the mode
-//! for trying things out; [`fetch`] brings key sets, [`carry`] takes events to webhooks, [`watch`] sees that a key file
-//! changed; [`process`] asks the system what the process uses; [`codegen`] writes typed publishers; [`cli`] is what can be asked. Only `main` reads the environment.
+//! for trying things out; [`fetch`] brings key sets, [`carry`] takes events to webhooks, [`steer`] reads the configuration
+//! again; [`process`] asks the system what the process uses; [`codegen`] writes typed publishers; [`cli`] is what can be
+//! asked. Only `main` reads the environment.
 //!
 //! ```
 //! let loaded = gateway::config::Config::dev()?;
@@ -19,4 +20,4 @@ pub mod dev;
 pub mod fetch;
 pub mod logging;
 pub mod process;
-pub mod watch;
+pub mod steer;

@@ -111,7 +111,7 @@ impl Authenticator {
             return Ok(principal);
         }
         if let Ok(Signed::By(signer, claims)) = self.signed(token, now, Waited::NotYet) {
-            let principal = Arc::new(self.principal(&signer.key, claims, now)?);
+            let principal = Arc::new(self.principal(&signer.key, claims, Some(now))?);
             let Signer { key, algorithm, kid } = signer;
             let proof = Proof { key, algorithm, kid, verified: now.wall, principal: Arc::clone(&principal) };
             self.remembered.keep(mark, proof);
@@ -146,7 +146,7 @@ impl Authenticator {
 
     fn judge(&self, token: &Token, now: Now, waited: Waited) -> Verdict {
         match self.signed(token, now, waited) {
-            Ok(Signed::By(signer, claims)) => Verdict::Done(self.principal(&signer.key, claims, now)),
+            Ok(Signed::By(signer, claims)) => Verdict::Done(self.principal(&signer.key, claims, Some(now))),
             Ok(Signed::KeyWanted(wanted)) => Verdict::KeyWanted(wanted),
             Err(refusal) => Verdict::Done(Err(refusal)),
         }
@@ -174,8 +174,21 @@ impl Authenticator {
         }
     }
 
-    /// Who the claims of a verified token say is there.
-    fn principal(&self, key: &Key, claims: Map<String, Value>, now: Now) -> Result<Principal, Refusal> {
+    /// Who somebody is by these rules and keys whose token was verified by other ones: a key of that name must be here, too,
+    /// and all that the token claims is read again. A key that was exchanged under its name sends nobody away, as a set that
+    /// is read anew does not; one that is gone does. Whether the token's time is over is asked elsewhere, all the time.
+    pub fn read_again(&self, known: &Principal, was: &Self, now: Now) -> Result<Principal, Refusal> {
+        let issuer = known.issuer.as_deref();
+        match self.keys.named(&known.key, issuer, now) {
+            Some(key) => self.principal(&key, Map::clone(&known.claims), None),
+            None if was.keys.named(&known.key, issuer, now).is_none() => Ok(known.clone()),
+            None => Err(Refusal::invalid_token(Detail::UnknownKey, "the key that verified the token is one no more")
+                .because(format!("there is no key {} any more", known.key))),
+        }
+    }
+
+    /// Who the claims of a verified token say is there; where there is a time, only if that is the token's time.
+    fn principal(&self, key: &Key, claims: Map<String, Value>, now: Option<Now>) -> Result<Principal, Refusal> {
         if let Some(wrong) = self.wrong_audience(&claims) {
             return Err(wrong);
         }
@@ -219,10 +232,11 @@ impl Authenticator {
     }
 
     /// When the token was issued, and its deadline, where it is valid now.
-    fn times(&self, reading: &Reading<'_>, now: Now) -> Result<(Option<Timestamp>, Timestamp), Refusal> {
+    fn times(&self, reading: &Reading<'_>, now: Option<Now>) -> Result<(Option<Timestamp>, Timestamp), Refusal> {
         let missing = || Refusal::invalid_token(Detail::ClaimMissing, "the claim `exp` is missing");
         let expires_at = reading.moment("exp")?.ok_or_else(missing)? + self.rules.exp_leeway;
         let issued_at = reading.moment("iat")?;
+        let Some(now) = now else { return Ok((issued_at, expires_at)) };
         for (name, moment) in [("nbf", reading.moment("nbf")?), ("iat", issued_at)] {
             if let Some(ahead) = moment.filter(|moment| *moment > now.wall + self.rules.leeway) {
                 let gap = ahead.since(now.wall).as_secs_f64();

@@ -63,6 +63,26 @@ impl Keyring {
         Ok(ring)
     }
 
+    /// A ring of these keys and sets that goes on with what this one has fetched: a set of which nothing else is said than
+    /// before is the same set.
+    pub fn heir(&self, keys: Vec<Key>, sources: Vec<JwksSource>) -> Result<Self, KeyFault> {
+        let source = |spec: JwksSource| match self.sources.iter().find(|source| source.is_of(&spec)) {
+            Some(source) => Ok(Arc::clone(source)),
+            None => Source::new(spec),
+        };
+        let sources = sources.into_iter().map(source).collect::<Result<Vec<_>, _>>()?;
+        let ring = Self { local: RwLock::new(Arc::default()), sources, fetch: Arc::clone(&self.fetch) };
+        ring.replace_local(keys)?;
+        Ok(ring)
+    }
+
+    /// The key of that name that serves that issuer, where there is one now.
+    pub(crate) fn named(&self, label: &str, issuer: Option<&str>, now: Now) -> Option<Arc<Key>> {
+        let is_it = |key: &&Arc<Key>| &**key.label() == label && fits(key.issuer(), issuer);
+        let local = self.local.read().iter().find(is_it).cloned();
+        local.or_else(|| self.sources.iter().find_map(|source| source.keys(now)?.iter().find(is_it).cloned()))
+    }
+
     /// Puts other keys in the place of those given by hand, all at once; after a fault the old ones stay.
     pub fn replace_local(&self, keys: Vec<Key>) -> Result<(), KeyFault> {
         let keys: Arc<[Arc<Key>]> = keys.into_iter().map(Arc::new).collect();

@@ -126,6 +126,11 @@ impl Pending {
         Self { bounds, open: HashMap::new(), deadlines: BTreeSet::new(), asked: HashMap::new(), desks: HashMap::new() }
     }
 
+    /// Keeps to other bounds from now on; what is open stays.
+    pub const fn bound(&mut self, bounds: PendingBounds) {
+        self.bounds = bounds;
+    }
+
     /// A request begins to wait.
     pub fn open(&mut self, request: Request, now: Tick) -> Result<(), TooMany> {
         if self.asked.get(&request.asker).is_some_and(|asked| asked.len() >= self.bounds.of_asker) {
@@ -230,6 +235,11 @@ impl Pending {
     /// How many wait for this receiver.
     pub fn open_at(&self, receiver: ConnectionId) -> usize {
         self.desks.get(&receiver).map_or(0, Desk::len)
+    }
+
+    /// Whether any is open that this connection asked or is to answer.
+    pub fn concerns(&self, connection: ConnectionId) -> bool {
+        self.asked.contains_key(&connection) || self.desks.contains_key(&connection)
     }
 
     /// How many wait for anybody.

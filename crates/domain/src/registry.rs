@@ -262,6 +262,11 @@ impl<H> Registry<H> {
         &self.seats
     }
 
+    /// Changes how many seats there are in all.
+    pub const fn resize(&mut self, capacity: usize) {
+        self.seats.resize(capacity);
+    }
+
     /// Whether the books agree with each other; for tests of whoever keeps them.
     pub fn is_sound(&self) -> bool {
         let in_list = |id: &ConnectionId, list: Option<&BTreeSet<ConnectionId>>| list.is_some_and(|l| l.contains(id));

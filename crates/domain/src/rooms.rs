@@ -66,6 +66,11 @@ impl<T: Clone> Rooms<T> {
         }
     }
 
+    /// Keeps to other bounds from now on; what is over them goes as room is made.
+    pub const fn bound(&mut self, bounds: RoomsBounds) {
+        self.bounds = bounds;
+    }
+
     /// Comes in, and finds out what it missed. A connection that has subscribed already begins anew, and presence is
     /// not told twice; one that is here is not moved by joining without being asked.
     pub fn join(

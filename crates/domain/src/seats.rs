@@ -28,6 +28,11 @@ impl Seats {
         Self { capacity, ..Self::default() }
     }
 
+    /// Changes how many seats there are in all. Whoever sits stays, be it one too many.
+    pub const fn resize(&mut self, capacity: usize) {
+        self.capacity = capacity;
+    }
+
     /// Whether any seat is free in the house.
     pub const fn is_full(&self) -> bool {
         self.taken >= self.capacity

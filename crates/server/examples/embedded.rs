@@ -14,11 +14,12 @@ use gateway_domain::{
     route::Routes,
 };
 use gateway_server::{
-    Gateway, House, Opening,
+    Drain, Gateway, House, Opening,
     audit::{AddressDetail, Audit, Destination},
     clock,
-    endpoint::{Endpoint, Endpoints, Handler},
+    endpoint::{Endpoint, Endpoints, Handler, Namespaces},
     gate::Gate,
+    house::Successor,
     http::Site,
     hub::{Hub, HubRules},
     ledger::Ledger,
@@ -43,16 +44,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let site = Site {
         house: Arc::clone(&house),
         addresses: Arc::new(AddressLaw::default()),
-        api_origins: OriginLaw::default(),
         doors: true,
         socketio: None,
         api: false,
         max_body: 64 << 10,
         tasks: tasks.clone(),
         counters: Arc::clone(&counters),
+        helm: None,
     };
     let opening = Opening { listener, limits: Limits::default(), tls: None, site: Arc::new(site) };
-    let gateway = Gateway { house, openings: vec![opening], tasks, counters, drain: Duration::from_secs(5) };
+    let drain = Drain { window: Duration::from_secs(1), timeout: Duration::from_secs(5) };
+    let gateway = Gateway { house, openings: vec![opening], tasks, counters, drain, hurry: CancellationToken::new() };
     let shutdown = CancellationToken::new();
     let stop = shutdown.clone();
     tokio::spawn(async move {
@@ -112,6 +114,10 @@ fn house(signing: &SigningKey) -> Result<House, Box<dyn Error>> {
         issuing: None,
         api_keys,
         dev: false,
+        namespaces: Namespaces::default(),
+        api_origins: OriginLaw::default(),
+        configuration: serde_json::Value::Null,
+        successor: Successor::default(),
     })
 }
 

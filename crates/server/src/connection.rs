@@ -17,6 +17,7 @@ mod routing;
 
 use std::{future::Future, ops::ControlFlow, pin::Pin, sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use gateway_domain::{
     Code, Now, Refusal, Tick,
     session::{Due, Session},
@@ -40,6 +41,8 @@ use routing::Underway;
 
 /// How long a peer may take to answer a close.
 pub const CLOSE_PATIENCE: Duration = Duration::from_secs(3);
+/// So much of what is here already is read of a peer before it is let go.
+const HEARD_OUT: usize = 64;
 const PING: &str = r#"{"type":"ping"}"#;
 /// A timer is never set further ahead than this.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
@@ -139,8 +142,30 @@ impl<L: Line> Connection<L> {
             self.occupant.open(outlet);
         }
         seat.occupy(Arc::clone(&self.occupant))?;
+        if self.house.is_past() {
+            self.come_under_policy(&Arc::clone(&self.house), now)?;
+        }
         let principal = self.occupant.stands(|standing| Arc::clone(&standing.principal));
         self.house.gate.still_welcome(&principal, &self.occupant.address, now)
+    }
+
+    /// Is judged by the policy that stands now, which came while it was under way under another.
+    fn come_under_policy(&mut self, was: &House, now: Now) -> Result<(), Refusal> {
+        let is = self.house.now();
+        self.occupant.restand(is.judge(was, &self.occupant, now)?);
+        is.hub.judge_again(&self.occupant);
+        self.take_policy();
+        Ok(())
+    }
+
+    /// Keeps to the policy that stands now, by which it was judged.
+    fn take_policy(&mut self) {
+        self.house = self.house.now();
+        self.from = None;
+        let expires_at = self.occupant.stands(|standing| standing.principal.expires_at);
+        if expires_at != self.session.expires_at() {
+            self.session.refresh(expires_at);
+        }
     }
 
     async fn converse(&mut self) -> Ending {
@@ -214,13 +239,31 @@ impl<L: Line> Connection<L> {
     }
 
     fn obey(&mut self, orders: Orders) -> ControlFlow<Ending> {
-        if let Some(refusal) = orders.end {
+        if let Some(refusal) = orders.end
+            && (!orders.when_free || self.is_done()?)
+        {
             return ControlFlow::Break(Ending::Ours(*refusal));
         }
         if orders.probe {
             self.session.probe();
         }
+        if orders.policy {
+            self.take_policy();
+        }
         ControlFlow::Continue(())
+    }
+
+    /// Whether nothing is open that the peer began, once everything of it that is here already was read.
+    fn is_done(&mut self) -> ControlFlow<Ending, bool> {
+        let occupant = Arc::clone(&self.occupant);
+        for _ in 0..HEARD_OUT {
+            let hear = self.held.is_none();
+            let next = self.line.next_while_sending(hear, || occupant.take().map(Outbound::Text));
+            let Some(inbound) = next.now_or_never() else { break };
+            self.take_in(inbound)?;
+        }
+        let is_idle = self.underway.is_none() && self.held.is_none() && self.refreshing.is_none();
+        ControlFlow::Continue(is_idle && !self.house.hub.has_open_requests(occupant.id))
     }
 
     fn take_in(&mut self, inbound: Result<Inbound, SocketFault>) -> ControlFlow<Ending> {
@@ -262,7 +305,7 @@ impl<L: Line> Connection<L> {
     /// Says something to this client itself, behind all that it is to be told before.
     fn say_text(&self, text: String) {
         let Some(text) = Letter::new(text).in_words_of(&self.occupant.endpoint.vocabulary) else { return };
-        if self.occupant.note(text, &self.house.hub.rules().outbox) == Put::Overflow {
+        if self.occupant.note(text, &self.house.hub.outbox()) == Put::Overflow {
             self.occupant.end(Refusal::plain(Code::SlowConsumer).retry_after(Duration::from_secs(1)));
         }
     }

@@ -1,5 +1,6 @@
 //! Doors: what an operator configures for each WebSocket path.
 
+mod namespaces;
 mod paths;
 
 use std::{sync::Arc, time::Duration};
@@ -13,6 +14,7 @@ use gateway_domain::{
 use gateway_transport::origin::OriginLaw;
 
 use crate::handler::MessageHandler;
+pub use namespaces::Namespaces;
 #[cfg(feature = "net")]
 pub(crate) use paths::decoded;
 pub use paths::{Endpoints, Parameters};

@@ -193,7 +193,7 @@ impl<S: Seats> Gate<S> {
 
 /// The first of the endpoint's roles that the token has. An endpoint that names none admits everybody, as the first
 /// role of the token.
-fn admitted_role(principal: &Principal, endpoint: &Endpoint) -> Result<Option<Role>, Refusal> {
+pub(crate) fn admitted_role(principal: &Principal, endpoint: &Endpoint) -> Result<Option<Role>, Refusal> {
     if endpoint.roles.is_empty() {
         return Ok(principal.roles.first().cloned());
     }

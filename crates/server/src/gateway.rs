@@ -1,4 +1,4 @@
-//! Opens the listeners, keeps the house, and closes it: nobody new, everybody told, the books written.
+//! Opens the listeners, keeps the house, and closes it: nobody new, one after the other told, the books written.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,10 +10,13 @@ use crate::{
     clock,
     house::House,
     http::{Site, routes},
+    hub::Hub,
 };
 
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 const KEYS_EVERY: Duration = Duration::from_secs(5);
+/// How long connections have for their goodbye when there is no time.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// One listener and what it serves.
 #[derive(Debug)]
@@ -39,8 +42,19 @@ pub struct Gateway {
     pub tasks: TaskTracker,
     /// What happens at the listeners, counted.
     pub counters: Arc<Counters>,
-    /// How long connections have to end when the house closes.
-    pub drain: Duration,
+    /// How the house closes.
+    pub drain: Drain,
+    /// Ends a drain at once.
+    pub hurry: CancellationToken,
+}
+
+/// How a house closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// Over how long a time its connections are told to go.
+    pub window: Duration,
+    /// When it ends at the latest, whoever is still here.
+    pub timeout: Duration,
 }
 
 impl Gateway {
@@ -68,26 +82,50 @@ impl Gateway {
             ));
         }
         shutdown.cancelled().await;
-        let told = self.house.hub.drain();
-        tracing::info!(connections = told, "draining");
-        self.tasks.close();
         // The listeners stay open as long as anybody is here: readiness says no, and newcomers read why.
-        if tokio::time::timeout(self.drain, self.tasks.wait()).await.is_err() {
-            tracing::warn!(connections = self.house.hub.counts().connections, "some connections did not end in time");
-        }
+        empty(&self.house.hub, &self.tasks, self.drain, &self.hurry).await;
         stop_listening.cancel();
-        // Each of them has a grace of its own for the requests in flight.
-        while listeners.join_next().await.is_some() {}
-        // Who went is told, too.
-        self.house.hub.webhooks().drain().await;
+        let rest = async {
+            // Each of them has a grace of its own for the requests in flight.
+            while listeners.join_next().await.is_some() {}
+            // Who went is told, too.
+            self.house.hub.webhooks().drain().await;
+        };
+        tokio::select! {
+            () = rest => {}
+            () = self.hurry.cancelled() => self.house.hub.webhooks().close(),
+        }
         self.house.audit.close();
     }
 }
 
-async fn sweep(house: Arc<House>) {
+/// Waits until everybody has gone, the time is over, or there is no time any more.
+async fn empty(hub: &Hub, tasks: &TaskTracker, drain: Drain, hurry: &CancellationToken) {
+    tasks.close();
+    let Drain { window, timeout } = drain;
+    tracing::info!(connections = hub.counts().connections, ?window, "draining");
+    let leaving = async {
+        hub.leave(window).await;
+        tasks.wait().await;
+    };
+    tokio::select! {
+        () = leaving => {}
+        () = tokio::time::sleep(timeout) => {
+            tracing::warn!(connections = hub.counts().connections, "some connections did not end in time");
+        }
+        () = hurry.cancelled() => {
+            tracing::warn!(connections = hub.drain(), "ending at once");
+            // They are told, and nobody waits for their answers.
+            let _ = tokio::time::timeout(LAST_WORDS, tasks.wait()).await;
+        }
+    }
+}
+
+async fn sweep(mut house: Arc<House>) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     for nth in 0.. {
         ticks.tick().await;
+        house = house.now();
         house.sweep(nth);
     }
 }
@@ -96,10 +134,11 @@ async fn tell_webhooks(house: Arc<House>) {
     house.hub.webhooks().run().await;
 }
 
-async fn keep_keys(house: Arc<House>) {
+async fn keep_keys(mut house: Arc<House>) {
     let mut ticks = tokio::time::interval(KEYS_EVERY);
     loop {
         ticks.tick().await;
+        house = house.now();
         house.gate.authenticator.keys().refresh(clock::now()).await;
     }
 }

@@ -1,13 +1,18 @@
-//! What the rooms share: each is a part of its own, made by whoever composes the gateway.
+//! What the rooms share: each is a part of its own, made by whoever composes the gateway. A house is one policy: another
+//! policy is another house, with the same hub, books and counts.
 
 use std::sync::Arc;
 
 use gateway_auth::ApiKeys;
 use gateway_domain::{name::NodeName, route::Routes};
 
+use gateway_transport::OriginLaw;
+use serde_json::Value;
+
+pub use crate::succession::Successor;
 use crate::{
     audit::Audit,
-    endpoint::Endpoints,
+    endpoint::{Endpoints, Namespaces},
     gate::Gate,
     hub::Hub,
     issuing::Issuing,
@@ -26,6 +31,10 @@ pub struct House {
     pub node: NodeName,
     /// The doors.
     pub endpoints: Endpoints,
+    /// The doors of Socket.IO.
+    pub namespaces: Namespaces,
+    /// Which pages may call the API.
+    pub api_origins: OriginLaw,
     /// The checks behind each of them.
     pub gate: Gate,
     /// Who is here.
@@ -52,11 +61,15 @@ pub struct House {
     pub api_keys: ApiKeys,
     /// Whether the gateway runs with made-up keys, for trying out.
     pub dev: bool,
+    /// The configuration that it was made of, without its secrets, for those who look at it by the API.
+    pub configuration: Value,
+    /// What came in its place.
+    pub successor: Successor,
 }
 
 impl House {
     /// What the metrics tell of it now. `listener` is what happened to sockets before a handshake.
-    pub async fn sight(&self, listener: Vec<(&'static str, u64)>) -> Sight<'_> {
+    pub async fn sight(&self, listener: Vec<(&'static str, u64)>) -> Sight {
         let now = crate::clock::now();
         Sight {
             counts: self.hub.counts(),

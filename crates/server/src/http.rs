@@ -18,6 +18,7 @@ mod page;
 mod requests;
 mod revocations;
 mod rooms;
+mod steering;
 mod tokens;
 
 use std::{convert::Infallible, sync::Arc};
@@ -27,17 +28,16 @@ use gateway_domain::{
     Code, Refusal, RequestId,
     trace::{TRACEPARENT, Trace},
 };
-use gateway_transport::{
-    AddressLaw, ClientAddress, ConnectionInfo, Counters, OriginLaw, Query, has_forwarding_headers,
-};
+use gateway_transport::{AddressLaw, ClientAddress, ConnectionInfo, Counters, Query, has_forwarding_headers};
 use http::{HeaderMap, Method, Version};
 use hyper::upgrade::OnUpgrade;
+use parking_lot::RwLock;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span, field::display};
 use uuid::Uuid;
 use warp::{Filter, filters::BoxedFilter, reply::Response};
 
-use crate::{audit::Subject, clock, house::House, refusal, socketio::Socketio, trace};
+use crate::{audit::Subject, clock, helm::Helm, house::House, refusal, socketio::Socketio, trace};
 use answer::Answer;
 pub(crate) use door::seated;
 
@@ -47,14 +47,12 @@ pub const MAX_BODY: usize = 256 << 10;
 const MOST_PATH: usize = 256;
 
 /// What a listener serves.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Site {
     /// The rooms.
     pub house: Arc<House>,
     /// Whose address a request has.
     pub addresses: Arc<AddressLaw>,
-    /// Which pages may call the API.
-    pub api_origins: OriginLaw,
     /// Whether the doors and the token calls are here.
     pub doors: bool,
     /// The door of Socket.IO, where it is open.
@@ -67,6 +65,8 @@ pub struct Site {
     pub tasks: TaskTracker,
     /// What happens at the listeners, counted.
     pub counters: Arc<Counters>,
+    /// What operators steer by, where the gateway is a program of its own.
+    pub helm: Option<Helm>,
 }
 
 /// One request, read as far as its headers.
@@ -87,6 +87,7 @@ struct Call {
 
 /// The routes of a site: one for all, since what is there is data (the endpoints of the configuration).
 pub fn routes(site: Arc<Site>) -> BoxedFilter<(Response,)> {
+    let standing = Arc::new(RwLock::new(site));
     let raw_query = warp::query::raw().or(warp::any().map(String::new)).unify();
     warp::any()
         .and(warp::method())
@@ -106,7 +107,7 @@ pub fn routes(site: Arc<Site>) -> BoxedFilter<(Response,)> {
                   version: Option<Version>,
                   on_upgrade,
                   body| {
-                let site = Arc::clone(&site);
+                let site = now(&standing);
                 let headers: HeaderMap = headers;
                 let call = Call {
                     trace: trace::of(&headers),
@@ -132,6 +133,17 @@ pub fn routes(site: Arc<Site>) -> BoxedFilter<(Response,)> {
         .boxed()
 }
 
+/// The site as it is now: whoever comes first after another house took the place of its own makes it anew.
+fn now(standing: &RwLock<Arc<Site>>) -> Arc<Site> {
+    let site = Arc::clone(&standing.read());
+    if !site.house.is_past() {
+        return site;
+    }
+    let site = site.now();
+    *standing.write() = Arc::clone(&site);
+    site
+}
+
 async fn respond(site: Arc<Site>, mut call: Call, body: impl answer::BodyStream) -> Result<Response, Infallible> {
     let answer = match site.addresses.client(&call.info.peer, &call.headers, call.info.proxied) {
         Ok(address) => {
@@ -153,6 +165,14 @@ async fn respond(site: Arc<Site>, mut call: Call, body: impl answer::BodyStream)
 }
 
 impl Site {
+    /// This site, in the house that stands now.
+    pub(crate) fn now(self: &Arc<Self>) -> Arc<Self> {
+        match self.house.is_past() {
+            true => Arc::new(Self { house: self.house.now(), ..Self::clone(self) }),
+            false => Arc::clone(self),
+        }
+    }
+
     async fn answer(self: &Arc<Self>, call: &mut Call, body: impl answer::BodyStream) -> Answer {
         if self.house.dev {
             only_from_here(call)?;
@@ -162,7 +182,7 @@ impl Site {
         {
             return door::open(self, call, endpoint, parameters).await;
         }
-        if let Some(front) = self.socketio.as_ref().filter(|front| front.is_at(&call.path)) {
+        if let Some(front) = self.front_at(&call.path) {
             return engineio::answer(self, &Arc::clone(front), call, body).await;
         }
         if call.method == Method::OPTIONS && call.headers.contains_key("origin") {
@@ -172,8 +192,12 @@ impl Site {
     }
 
     fn is_door(&self, path: &str) -> bool {
-        self.doors && self.house.endpoints.at(path).is_some()
-            || self.socketio.as_ref().is_some_and(|front| front.is_at(path))
+        self.doors && self.house.endpoints.at(path).is_some() || self.front_at(path).is_some()
+    }
+
+    /// The door of Socket.IO, where that is its path and it leads anywhere.
+    fn front_at(&self, path: &str) -> Option<&Arc<Socketio>> {
+        self.socketio.as_ref().filter(|front| !self.house.namespaces.is_empty() && front.is_at(path))
     }
 
     /// Records a refused call and answers it.

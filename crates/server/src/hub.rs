@@ -6,29 +6,31 @@
 //! What is said to a client is put into its [`Outbox`] under that lock, so that everybody in a room hears everything
 //! in one order. A [`Letter`] is one text in the words of each reader; `delivery` carries a post to all whom it means,
 //! `membership` is who is in which room, `requests` are questions with an answer, `calls` those of who holds no
-//! connection, `agents` who is online, `overview` what is here for those who look from outside, `survey` for those who
-//! count.
+//! connection, `agents` who is online, `leaving` is how the house empties, `overview` what is here for those who look from
+//! outside, `survey` for those who count.
 
 mod agents;
 mod bell;
 mod books;
+mod bounds;
 mod calls;
 mod delivery;
+mod leaving;
 mod letter;
 mod membership;
 mod occupant;
 mod outbox;
 mod outgoing;
 mod overview;
+mod page;
 mod requests;
 mod seat;
 mod survey;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
-use std::time::Duration;
 
 use gateway_domain::{
     AgentId, Code, ConnectionId, Now, Principal, Refusal, Tick, UserId,
@@ -43,7 +45,7 @@ use gateway_domain::{
     seats::NoSeat,
     session::PROBE_PATIENCE,
 };
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -52,6 +54,7 @@ use crate::{audit::Audit, clock, metrics::Metrics, webhook::Webhooks};
 pub use agents::EVERY_AGENT;
 use agents::Gone;
 use books::Books;
+use bounds::LiveBounds;
 pub use calls::{Calling, Ended};
 pub use delivery::{Post, Posted};
 pub use letter::Letter;
@@ -61,6 +64,7 @@ pub use occupant::{Arrival, Occupant, Orders, Standing, Traffic, Transport};
 pub use outbox::{Class, Outbox, OutboxBounds, Put, WhenFull};
 use outgoing::Outgoing;
 pub use overview::RoomOverview;
+pub use page::Page;
 #[cfg(feature = "net")]
 pub(crate) use requests::ended;
 pub use requests::{Addressed, Asking, Meant};
@@ -107,7 +111,9 @@ impl HubRules {
 pub struct Hub {
     books: Mutex<Books>,
     outgoing: Arc<Outgoing>,
-    rules: HubRules,
+    outbox: LiveBounds,
+    /// All bounds and laws, for those who look: what is asked all the time is where it is needed.
+    rules: RwLock<Arc<HubRules>>,
     draining: AtomicBool,
     /// Rings when a request is due earlier than any before it.
     deadlines: Notify,
@@ -122,7 +128,8 @@ impl Hub {
         Self {
             books: Mutex::new(Books::new(&rules)),
             outgoing: Arc::new(Outgoing::timed_by(metrics.messages.delivery())),
-            rules,
+            outbox: LiveBounds::new(rules.outbox),
+            rules: RwLock::new(Arc::new(rules)),
             draining: AtomicBool::new(false),
             deadlines: Notify::new(),
             audit,
@@ -143,14 +150,26 @@ impl Hub {
     }
 
     /// What it keeps to.
-    pub const fn rules(&self) -> &HubRules {
-        &self.rules
+    pub fn rules(&self) -> Arc<HubRules> {
+        Arc::clone(&self.rules.read())
+    }
+
+    /// What waits for a client at most.
+    pub fn outbox(&self) -> OutboxBounds {
+        self.outbox.get()
+    }
+
+    /// Keeps to other bounds and laws from now on. Whoever is here stays, be it one too many.
+    pub fn adopt(&self, rules: HubRules) {
+        self.outbox.set(rules.outbox);
+        self.books.lock().adopt(&rules);
+        *self.rules.write() = Arc::new(rules);
     }
 
     /// Refuses where nobody can be let in at all.
     pub fn open_to_newcomers(&self) -> Result<(), Refusal> {
-        if self.draining.load(Ordering::Acquire) {
-            return Err(Refusal::plain(Code::Draining).retry_after(Duration::from_secs(5)));
+        if self.is_draining() {
+            return Err(Self::leaving());
         }
         if self.books.lock().registry.seats().is_full() {
             return Err(node_full());
@@ -227,12 +246,12 @@ impl Hub {
         if let Some(posted) = posted {
             here.stamp(posted);
         }
-        let put = here.put(text, class, &self.rules.outbox);
+        let put = here.put(text, class, &self.outbox());
         match put {
             Put::InPlaceOf(gone) => self.metrics.messages.dropped(gone as u64),
             Put::Dropped => self.metrics.messages.dropped(1),
             Put::Overflow => {
-                let OutboxBounds { messages, bytes, .. } = self.rules.outbox;
+                let OutboxBounds { messages, bytes, .. } = self.outbox();
                 let why = format!("its outbox of {messages} messages and {bytes} bytes was full");
                 here.end(Refusal::plain(Code::SlowConsumer).because(why).retry_after(Duration::from_secs(1)));
             }
@@ -287,17 +306,6 @@ impl Hub {
         let all: Vec<_> = self.books.lock().registry.after(None).map(|(_, here)| Arc::clone(here)).collect();
         let met = all.iter().filter(|here| meant(here));
         met.map(|here| here.end(refusal.clone())).count()
-    }
-
-    /// Lets nobody in any more, and tells everybody to go.
-    pub fn drain(&self) -> usize {
-        self.draining.store(true, Ordering::Release);
-        self.end_where(|_| true, &Refusal::plain(Code::Draining).retry_after(Duration::from_secs(5)))
-    }
-
-    /// Whether the house is leaving.
-    pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
     }
 
     /// How many connections, seats and users there are.

@@ -59,7 +59,7 @@ pub struct Ledger {
 struct Books {
     bans: RwLock<Bans>,
     /// From the configuration: they stand apart, so that they hold whatever the API and the file say.
-    configured: Bans,
+    configured: RwLock<Bans>,
     revocations: RwLock<Revocations>,
     families: RefreshFamilies,
 }
@@ -72,12 +72,7 @@ impl Ledger {
         families: RefreshFamilies,
         now: Now,
     ) -> Result<Self, JournalFault> {
-        let mut bans_of_configuration = Bans::default();
-        for ban in configured {
-            // The configuration is bounded by its own reader, far below the most that there is room for.
-            let _ = bans_of_configuration.put(ban);
-        }
-        let configured = bans_of_configuration;
+        let configured = RwLock::new(gathered(configured));
         let books = Books { bans: RwLock::default(), configured, revocations: RwLock::default(), families };
         let books = Arc::new(books);
         let journal = match file {
@@ -96,6 +91,11 @@ impl Ledger {
         Ok(Self { books, journal, families_in_order: Mutex::new(()) })
     }
 
+    /// Puts other bans of the configuration in the place of those from before.
+    pub fn configure(&self, bans: Vec<Ban>) {
+        *self.books.configured.write() = gathered(bans);
+    }
+
     /// Whether the books survive a restart.
     pub const fn is_lasting(&self) -> bool {
         self.journal.is_some()
@@ -104,7 +104,7 @@ impl Ledger {
     /// The ban that keeps this address out.
     pub fn ban_on(&self, address: &ClientAddress, now: Now) -> Option<Ban> {
         let ip = address.as_ip()?;
-        let configured = self.books.configured.on_address(ip, now).cloned();
+        let configured = self.books.configured.read().on_address(ip, now).cloned();
         configured.or_else(|| self.books.bans.read().on_address(ip, now).cloned())
     }
 
@@ -128,7 +128,7 @@ impl Ledger {
 
     /// Lifts a ban. One that the configuration lays cannot be lifted here.
     pub async fn lift(&self, subject: &Subject) -> Result<Lifting, LedgerFault> {
-        if self.books.configured.get(subject).is_some() {
+        if self.books.configured.read().get(subject).is_some() {
             return Ok(Lifting::Configured);
         }
         let pending = {
@@ -144,7 +144,7 @@ impl Ledger {
 
     /// Every ban that holds.
     pub fn bans(&self, now: Now) -> Vec<Ban> {
-        let configured = &self.books.configured;
+        let configured = self.books.configured.read();
         let laid = self.books.bans.read();
         // Of two on one subject, the one that cannot be lifted is told.
         let own = laid.iter().filter(|ban| !configured.get(&ban.subject).is_some_and(|ban| ban.holds(now)));
@@ -157,7 +157,7 @@ impl Ledger {
     pub fn counts(&self, now: Now) -> LedgerCounts {
         let laid = self.books.bans.read();
         let mut counts = LedgerCounts { revocations: self.books.revocations.read().len(), ..LedgerCounts::default() };
-        for ban in self.books.configured.iter().chain(laid.iter()).filter(|ban| ban.holds(now)) {
+        for ban in self.books.configured.read().iter().chain(laid.iter()).filter(|ban| ban.holds(now)) {
             match ban.subject {
                 Subject::Network(_) => counts.addresses += 1,
                 Subject::User(_) => counts.users += 1,
@@ -305,5 +305,15 @@ impl Books {
 pub fn banned_user(ledger: &Ledger, user: &UserId, now: Now) -> Option<Refusal> {
     let Books { configured, bans, .. } = &*ledger.books;
     let refused = |ban: &Ban| banned(ban).of_user(user);
-    configured.on_user(user, now).map(refused).or_else(|| bans.read().on_user(user, now).map(refused))
+    let by_configuration = configured.read().on_user(user, now).map(refused);
+    by_configuration.or_else(|| bans.read().on_user(user, now).map(refused))
+}
+
+/// The bans of a configuration, which is bounded by its own reader, far below the most that there is room for.
+fn gathered(bans: Vec<Ban>) -> Bans {
+    let mut gathered = Bans::default();
+    for ban in bans {
+        let _ = gathered.put(ban);
+    }
+    gathered
 }

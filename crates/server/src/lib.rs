@@ -7,8 +7,9 @@
 //! the embedding service, to those whom the hub finds; when it ends, dropping the seat undoes everything. [`socketio`]
 //! is the other door, for pages: the same gate in two halves, the same loop for each of its namespaces. [`issuing`]
 //! gives tokens, where this gateway issues any, and [`publish`] tells and asks for backends, which [`webhook`] tells what
-//! happens. [`clock`] is the only clock, [`words`] says what the domain's words look like over HTTP, [`trace`] follows the traces of others, [`house`] is what the
-//! rooms share, and [`gateway`] opens the listeners and closes the house.
+//! happens. [`clock`] is the only clock, [`words`] says what the domain's words look like over HTTP, [`trace`] follows the
+//! traces of others, [`house`] is what the rooms share, [`helm`] is what an operator steers by, `succession` puts one policy
+//! in the place of another, and [`gateway`] opens the listeners and closes the house.
 //!
 //! Without the default feature `net` (no sockets, no warp) the gate, the ledger, the limits, the hub and the refusals
 //! stand alone, for a front of another kind:
@@ -38,6 +39,7 @@ pub mod metrics;
 pub mod plans;
 pub mod publish;
 pub mod refusal;
+mod succession;
 pub mod trace;
 pub mod webhook;
 pub mod words;
@@ -47,10 +49,12 @@ pub mod connection;
 #[cfg(feature = "net")]
 pub mod gateway;
 #[cfg(feature = "net")]
+pub mod helm;
+#[cfg(feature = "net")]
 pub mod http;
 #[cfg(feature = "net")]
 pub mod socketio;
 
 #[cfg(feature = "net")]
-pub use gateway::{Gateway, Opening};
+pub use gateway::{Drain, Gateway, Opening};
 pub use house::House;

@@ -12,6 +12,8 @@ mod keys;
 mod messages;
 mod process;
 
+use std::sync::Arc;
+
 use gateway_auth::keyring::SourceStatus;
 use gateway_domain::Now;
 use parking_lot::Mutex;
@@ -73,11 +75,11 @@ struct Answered {
 
 /// What is read off the house when somebody asks, instead of being counted as it happens.
 #[derive(Debug, Default)]
-pub struct Sight<'a> {
+pub struct Sight {
     /// How full the house is.
     pub counts: Counts,
     /// What its bounds are.
-    pub rules: Option<&'a HubRules>,
+    pub rules: Option<Arc<HubRules>>,
     /// What its connections say of themselves.
     pub survey: Survey,
     /// Audit lines that were queued, and those that were lost.
@@ -138,10 +140,10 @@ impl Metrics {
     }
 
     /// The text that Prometheus reads.
-    pub fn render(&self, sight: &Sight<'_>) -> String {
+    pub fn render(&self, sight: &Sight) -> String {
         let _held = self.reading.lock();
-        self.doors.read(&sight.survey, sight.rules.map_or(0, |rules| rules.seats), sight.ledger);
-        self.messages.read(&sight.survey, sight.counts, sight.rules);
+        self.doors.read(&sight.survey, sight.rules.as_ref().map_or(0, |rules| rules.seats), sight.ledger);
+        self.messages.read(&sight.survey, sight.counts, sight.rules.as_deref());
         if let Some((sets, now)) = &sight.keys {
             self.keys.read(sets, now.wall);
         }

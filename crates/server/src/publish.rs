@@ -46,8 +46,8 @@ type Told = watch::Receiver<Option<usize>>;
 pub struct Publisher {
     hub: Arc<Hub>,
     schemas: Schemas,
-    recent: Mutex<Recent<EventId, Told>>,
-    asked: Mutex<Recent<(UserId, String), Kept>>,
+    recent: Arc<Mutex<Recent<EventId, Told>>>,
+    asked: Arc<Mutex<Recent<(UserId, String), Kept>>>,
 }
 
 /// What a backend wants to be told.
@@ -118,9 +118,15 @@ impl Publisher {
         Self {
             hub,
             schemas,
-            recent: Mutex::new(Recent::new(MOST_REMEMBERED)),
-            asked: Mutex::new(Recent::new(MOST_KEYS)),
+            recent: Arc::new(Mutex::new(Recent::new(MOST_REMEMBERED))),
+            asked: Arc::new(Mutex::new(Recent::new(MOST_KEYS))),
         }
+    }
+
+    /// The same, with other schemas: what was published is known to both.
+    pub fn with(&self, schemas: Schemas) -> Self {
+        let (recent, asked) = (Arc::clone(&self.recent), Arc::clone(&self.asked));
+        Self { hub: Arc::clone(&self.hub), schemas, recent, asked }
     }
 
     /// What is wrong with a draft whatever is expected of its type, each with its place in the body.

@@ -19,13 +19,10 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use gateway_domain::{Code, Refusal, vocabulary::Vocabulary};
 use gateway_transport::engineio::PayloadLimits;
-use http::HeaderMap;
 
-use crate::endpoint::{Endpoint, RejectWith};
 pub(crate) use session::{Request, Visitor, open};
 use sessions::Sessions;
 pub(crate) use sessions::{EngineFault, Shared};
@@ -48,58 +45,26 @@ pub struct SessionTimes {
     pub connect_timeout: Duration,
 }
 
-/// The door: its path, its namespaces, and the sessions that are open.
+/// The door: its path, and the sessions that are open. Its namespaces are the house's.
 #[derive(Debug)]
 pub struct Socketio {
     path: Box<str>,
     times: SessionTimes,
-    namespaces: BTreeMap<Arc<str>, Arc<Endpoint>>,
     max_payload: usize,
     sessions: Arc<Sessions>,
 }
 
 impl Socketio {
-    /// A door at that path, into these namespaces, for at most so many sessions at once. A namespace is an endpoint
-    /// whose path is its name; the language of Socket.IO and the heartbeat of its sessions are laid over it.
-    pub fn new(
-        path: &str,
-        times: SessionTimes,
-        namespaces: impl IntoIterator<Item = Endpoint>,
-        most_sessions: usize,
-    ) -> Self {
-        let namespaces: BTreeMap<_, _> = namespaces
-            .into_iter()
-            .map(|mut endpoint| {
-                endpoint.vocabulary = Arc::new(Vocabulary::socketio(&endpoint.path));
-                endpoint.session.heartbeat = None;
-                endpoint.heartbeat_message = false;
-                endpoint.reject_with = RejectWith::Http;
-                (Arc::clone(&endpoint.path), Arc::new(endpoint))
-            })
-            .collect();
-        let largest = namespaces.values().map(|endpoint| endpoint.max_message).max().unwrap_or_default();
+    /// A door at that path, for at most so many sessions at once, whose messages have so many bytes.
+    pub fn new(path: &str, times: SessionTimes, largest: usize, most_sessions: usize) -> Self {
         let max_payload = largest.saturating_add(FRAMING);
         let sessions = Sessions::of_at_most(most_sessions);
-        Self { path: path.trim_end_matches('/').into(), times, namespaces, max_payload, sessions }
+        Self { path: path.trim_end_matches('/').into(), times, max_payload, sessions }
     }
 
     /// Whether that path is the door's, be it without the slash at its end.
     pub(crate) fn is_at(&self, path: &str) -> bool {
         path.strip_suffix('/').unwrap_or(path) == &*self.path
-    }
-
-    /// The law of a namespace.
-    pub fn namespace(&self, path: &str) -> Option<&Arc<Endpoint>> {
-        self.namespaces.get(path)
-    }
-
-    /// Whether a page may come as far as the door: some namespace lets it in.
-    pub(crate) fn admits_page(&self, headers: &HeaderMap, secure: bool) -> Result<(), Refusal> {
-        let mut laws = self.namespaces.values().map(|endpoint| &endpoint.origins);
-        match laws.any(|law| law.admits(headers, secure).is_ok()) {
-            true => Ok(()),
-            false => Err(Refusal::plain(Code::OriginNotAllowed)),
-        }
     }
 
     pub(crate) fn sessions(&self) -> &Arc<Sessions> {

@@ -6,7 +6,7 @@
 //! bounded, and nobody waits for a hook: what finds no room is dropped, a quarter being kept for who comes and goes. A
 //! `pump` carries it, three times at most (`carrier` is how); after too many in vain the circuit is open for a while
 //! (`breaker`). Every event has exactly one fate, which is counted (`counts`); `hook` holds all of this together. The
-//! `roll` knows across a crash who was here.
+//! `roll` knows across a crash who was here; the `workshop` makes hooks.
 
 mod breaker;
 mod carrier;
@@ -16,11 +16,13 @@ mod hook;
 mod lanes;
 mod pump;
 mod roll;
+mod workshop;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use gateway_domain::{Now, target::Target, trace::Trace};
-use tokio::task::JoinSet;
+use parking_lot::RwLock;
+use tokio::{sync::Notify, task::JoinSet};
 
 use crate::{
     audit::Audit,
@@ -38,7 +40,8 @@ use hook::Hook;
 pub use hook::HookRules;
 pub use lanes::QueueBounds;
 pub use pump::{LONGEST_TIMEOUT, WINDOW};
-use roll::Roll;
+use roll::Left;
+use workshop::Workshop;
 
 /// How long a house that closes waits for what is still to be told.
 const PATIENCE_AT_THE_END: Duration = Duration::from_secs(10);
@@ -46,7 +49,19 @@ const PATIENCE_AT_THE_END: Duration = Duration::from_secs(10);
 /// All hooks.
 #[derive(Debug, Default)]
 pub struct Webhooks {
-    hooks: Vec<Arc<Hook>>,
+    hooks: RwLock<Arc<[Arc<Hook>]>>,
+    workshop: Option<Workshop>,
+    /// Rings when there are others.
+    changed: Notify,
+}
+
+/// A hook of another configuration.
+#[derive(Clone, Debug)]
+pub enum Heir {
+    /// The one that has this name, as it is.
+    Same(Arc<str>),
+    /// One by these rules. Another that has the name carries what it was told already, and is told nothing more.
+    New(HookRules),
 }
 
 impl Webhooks {
@@ -59,30 +74,58 @@ impl Webhooks {
         audit: &Arc<Audit>,
         metrics: &Metrics,
     ) -> Result<Self, JournalFault> {
-        let is_kept = rules.iter().any(|rules| rules.events.contains(&Kind::Disconnect));
-        let (roll, left) = match state.filter(|_| is_kept) {
-            None => (None, Vec::new()),
-            Some(file) => {
-                let mut beside = file.to_owned().into_os_string();
-                beside.push(".webhooks");
-                let (roll, left) = Roll::open(beside.into())?;
-                (Some(Arc::new(roll)), left)
-            }
-        };
-        let hook = |rules: HookRules| {
-            let counts = metrics.webhooks().of(&rules.name);
-            Arc::new(Hook::new(rules, Arc::clone(carry), roll.clone(), Arc::clone(audit), counts))
-        };
-        let webhooks = Self { hooks: rules.into_iter().map(hook).collect() };
+        let place = state.map(|file| {
+            let mut beside = file.to_owned().into_os_string();
+            beside.push(".webhooks");
+            beside.into()
+        });
+        let workshop = Workshop::new(Arc::clone(carry), Arc::clone(audit), metrics.webhooks().clone(), place);
+        let left = workshop.open_roll(&rules)?;
+        let hooks = rules.into_iter().map(|rules| workshop.hook(rules)).collect();
+        let webhooks = Self { hooks: RwLock::new(hooks), workshop: Some(workshop), changed: Notify::new() };
+        webhooks.inherit(left);
+        Ok(webhooks)
+    }
+
+    /// Puts other hooks in the place of these, all at once; after a fault these stay.
+    pub fn adopt(&self, heirs: Vec<Heir>) -> Result<(), JournalFault> {
+        let Some(workshop) = &self.workshop else { return Ok(()) };
+        let rules = heirs.iter().filter_map(|heir| match heir {
+            Heir::New(rules) => Some(rules),
+            Heir::Same(_) => None,
+        });
+        let left = workshop.open_roll(rules)?;
+        let before = self.hooks();
+        let hooks: Arc<[Arc<Hook>]> = heirs
+            .into_iter()
+            .filter_map(|heir| match heir {
+                Heir::New(rules) => Some(workshop.hook(rules)),
+                Heir::Same(name) => before.iter().find(|hook| hook.rules.name == name).cloned(),
+            })
+            .collect();
+        *self.hooks.write() = Arc::clone(&hooks);
+        let is_over = |hook: &&Arc<Hook>| !hooks.iter().any(|other| Arc::ptr_eq(other, hook));
+        before.iter().filter(is_over).for_each(|hook| hook.retire());
+        self.inherit(left);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Hands over those whom a process before this one left.
+    fn inherit(&self, left: Vec<Left>) {
+        let roll = self.workshop.as_ref().and_then(Workshop::roll);
         for (name, facts) in left {
-            match (webhooks.hook(&name), &roll) {
+            match (self.hook(&name), &roll) {
                 (Some(hook), _) => hook.inherit(facts),
                 // Nobody is there any more who could be told.
                 (None, Some(roll)) => roll.gone(&name, facts.connection_id),
                 (None, None) => {}
             }
         }
-        Ok(webhooks)
+    }
+
+    fn hooks(&self) -> Arc<[Arc<Hook>]> {
+        Arc::clone(&self.hooks.read())
     }
 
     /// Whether there is a hook of that name that takes messages.
@@ -92,17 +135,19 @@ impl Webhooks {
 
     /// A connection began.
     pub(crate) fn connected(&self, here: &Occupant, now: Now) {
-        if !self.hooks.is_empty() {
+        let hooks = self.hooks();
+        if !hooks.is_empty() {
             let facts = Arc::new(Facts::of(here));
-            self.hooks.iter().for_each(|hook| hook.connected(&facts, now));
+            hooks.iter().for_each(|hook| hook.connected(&facts, now));
         }
     }
 
     /// A connection ended.
     pub(crate) fn disconnected(&self, here: &Occupant, ending: &Ending, now: Now) {
-        if !self.hooks.is_empty() {
+        let hooks = self.hooks();
+        if !hooks.is_empty() {
             let (facts, reason) = (Arc::new(Facts::of(here)), Reason::of(ending));
-            self.hooks.iter().for_each(|hook| hook.disconnected(&facts, reason, now));
+            hooks.iter().for_each(|hook| hook.disconnected(&facts, reason, now));
         }
     }
 
@@ -134,25 +179,40 @@ impl Webhooks {
     /// Carries for as long as it is polled.
     pub async fn run(&self) {
         let mut pumps = JoinSet::new();
-        for hook in &self.hooks {
-            pumps.spawn(Arc::clone(hook).run());
+        let mut running: Vec<Arc<Hook>> = Vec::new();
+        loop {
+            running.retain(|hook| !hook.is_over());
+            for hook in self.hooks().iter() {
+                if !running.iter().any(|other| Arc::ptr_eq(other, hook)) {
+                    running.push(Arc::clone(hook));
+                    pumps.spawn(Arc::clone(hook).run());
+                }
+            }
+            tokio::select! {
+                () = self.changed.notified() => {}
+                Some(_) = pumps.join_next() => {}
+            }
         }
-        while pumps.join_next().await.is_some() {}
-        std::future::pending().await
     }
 
     /// Waits a bounded time until everything is told, then lets go what is left.
     pub async fn drain(&self) {
+        let hooks = self.hooks();
         let all = async {
-            for hook in &self.hooks {
+            for hook in hooks.iter() {
                 hook.is_empty().await;
             }
         };
         let _ = tokio::time::timeout(PATIENCE_AT_THE_END, all).await;
-        self.hooks.iter().for_each(|hook| hook.close(clock::now()));
+        self.close();
     }
 
-    fn hook(&self, name: &str) -> Option<&Arc<Hook>> {
-        self.hooks.iter().find(|hook| *hook.rules.name == *name)
+    /// Lets go what is left at once.
+    pub fn close(&self) {
+        self.hooks().iter().for_each(|hook| hook.close(clock::now()));
+    }
+
+    fn hook(&self, name: &str) -> Option<Arc<Hook>> {
+        self.hooks.read().iter().find(|hook| *hook.rules.name == *name).cloned()
     }
 }

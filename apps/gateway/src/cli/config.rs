@@ -1,5 +1,7 @@
 //! `gateway config`: whether it is sound, what is in force, and what can be written.
 
+mod diff;
+
 use std::path::Path;
 
 use clap::Subcommand;
@@ -18,6 +20,9 @@ pub(super) enum Config {
     Check(Where),
     /// Print the policy in force, as TOML; no secret is ever in it.
     Show(Where),
+    /// Say in which keys a configuration differs from the one that a running gateway has in force, or from another file, and
+    /// which of them need a restart (exit code 1 where any differs).
+    Diff(diff::Diff),
     /// Print every key with its type, its default and its meaning, and an example.
     Reference,
 }
@@ -27,6 +32,7 @@ impl Config {
         match self {
             Self::Check(place) => judge(place, &environment),
             Self::Show(place) => show(place, environment),
+            Self::Diff(diff) => diff.run(environment),
             Self::Reference => Ok(page::print(&config::reference())?),
         }
     }

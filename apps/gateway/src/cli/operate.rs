@@ -1,9 +1,10 @@
-//! A running gateway from the command line, by its HTTP API: tell and ask (here), `look`, `bar`. For people, or as JSON with
+//! A running gateway from the command line, by its HTTP API: tell and ask (here), `look`, `bar`, `steer`. For people, or as JSON with
 //! `--json`, a line for each entry.
 
 mod bar;
 mod list;
 mod look;
+mod steer;
 
 use std::{io::Read, time::Duration};
 
@@ -19,6 +20,7 @@ use super::{
 };
 use bar::{Ban, Kick, Revoke};
 use look::{Agents, Connections, Rooms, Users};
+use steer::{Drain, Reload};
 
 /// What can be asked of a running gateway.
 #[derive(Debug, Subcommand)]
@@ -43,6 +45,10 @@ pub(super) enum Operate {
     Kick(Kick),
     /// Follow the audit: refusals and security events as they happen.
     Tail(Tail),
+    /// Let the gateway leave: nobody new, and one connection after the other told to go; then its process ends.
+    Drain(Drain),
+    /// Have the gateway read its configuration again; a faulty one changes nothing.
+    Reload(Reload),
 }
 
 /// Where the gateway is, and how its answers are printed.
@@ -127,6 +133,8 @@ impl Operate {
                 Self::Revoke(order) => order.run(&environment).await,
                 Self::Kick(order) => order.run(&environment).await,
                 Self::Tail(order) => order.run(&environment).await,
+                Self::Drain(order) => order.run(&environment).await,
+                Self::Reload(order) => order.run(&environment).await,
             }
         })?;
         Ok(())

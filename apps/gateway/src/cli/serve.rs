@@ -1,13 +1,18 @@
 //! `gateway serve`: what happens without a command.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
 
 use anyhow::Context;
 use clap::Args;
 use gateway_domain::RequestId;
 use gateway_server::{
+    House,
     audit::{Event, Subject},
     clock,
+    helm::Helm,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -16,7 +21,9 @@ use super::{Environment, Failure, Where};
 use crate::{
     carry, compose,
     config::{self, DEFAULT_FILE, Loaded, Mode, Secrets, Sources},
-    dev, fetch, logging, watch,
+    dev, fetch,
+    logging::{self, Log},
+    steer::{Files, Steersman},
 };
 
 /// Run the gateway.
@@ -41,12 +48,13 @@ impl Serve {
         let listen = self.listen.map(|address| ("server.listen".to_owned(), address));
         let overrides = self.place.set.into_iter().chain(listen).collect();
         let sources = Sources { file: self.place.config, env: environment.clone(), overrides, mode };
-        let loaded = config::load(sources).map_err(|faults| Failure::Configuration(faults.to_string()))?;
+        let loaded = config::load(sources.clone()).map_err(|faults| Failure::Configuration(faults.to_string()))?;
+        let files = Files::of(&loaded);
         let secrets = loaded.resolve(&environment).map_err(|faults| Failure::Configuration(faults.to_string()))?;
         compose::usable(&loaded, &secrets).map_err(|faults| Failure::Configuration(faults.to_string()))?;
-        logging::begin(&loaded.config.server);
+        let log = logging::begin(&loaded.config.server);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(serve(loaded, secrets, environment, mode))?;
+        runtime.block_on(serve(loaded, secrets, sources, (files, log)))?;
         Ok(())
     }
 
@@ -81,26 +89,30 @@ fn is_container(environment: &Environment) -> bool {
     })
 }
 
-async fn serve(loaded: Loaded, secrets: Secrets, environment: Environment, mode: Mode) -> anyhow::Result<()> {
+async fn serve(loaded: Loaded, secrets: Secrets, sources: Sources, (files, log): (Files, Log)) -> anyhow::Result<()> {
+    let mode = sources.mode;
+    let hangup = signal(SignalKind::hangup()).context("the signals of the system cannot be heard")?;
     let signals = Signals::hear().context("the signals of the system cannot be heard")?;
     let open_files = compose::open_files();
     let house = compose::house(&loaded, &secrets, mode, open_files, fetch::fetch()?, &carry::carry()?)?;
-    let gateway = compose::gateway(&loaded, &secrets, house)?;
+    let shutdown = CancellationToken::new();
+    let (helm, wishes) = Helm::new(shutdown.clone(), compose::drain(&loaded.config.server));
+    let gateway = compose::gateway(&loaded, &secrets, house, &helm)?;
     let addresses: Vec<String> = gateway
         .openings
         .iter()
         .map(|opening| opening.listener.local_addr().map(|address| address.to_string()))
         .collect::<Result<_, _>>()?;
-    say(&loaded, &environment, &secrets, mode, &addresses, open_files)?;
+    say(&loaded, &sources.env, &secrets, mode, &addresses, open_files)?;
     let reason = format!("listening on {}", addresses.join(" and "));
     let start = Subject::new(RequestId::new(uuid::Uuid::new_v4()));
     gateway.house.audit.event(Event::Gateway, &start, reason, clock::now());
-    let house = std::sync::Arc::clone(&gateway.house);
-    let watching = tokio::spawn(watch::keys(loaded, environment, house));
-    let shutdown = CancellationToken::new();
-    tokio::spawn(signals.stop(shutdown.clone()));
+    let house = Arc::clone(&gateway.house);
+    let steersman = Steersman { sources, house, loaded, secrets, files, log };
+    let steering = tokio::spawn(steersman.steer(wishes, hangup));
+    tokio::spawn(signals.stop(helm, Arc::clone(&gateway.house), gateway.hurry.clone()));
     gateway.run(shutdown).await;
-    watching.abort();
+    steering.abort();
     Ok(())
 }
 
@@ -143,11 +155,21 @@ impl Signals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn stop(mut self, shutdown: CancellationToken) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+    /// The first lets the node leave, a second ends it at once.
+    async fn stop(mut self, helm: Helm, house: Arc<House>, hurry: CancellationToken) {
+        let signal = self.next().await;
+        if helm.leave() {
+            let subject = Subject::new(RequestId::new(uuid::Uuid::new_v4()));
+            house.audit.event(Event::Drain, &subject, format!("by {signal}"), clock::now());
         }
-        shutdown.cancel();
+        self.next().await;
+        hurry.cancel();
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
     }
 }

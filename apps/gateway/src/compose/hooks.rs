@@ -10,7 +10,7 @@ pub(super) fn rules(hooks: &[Webhook], secrets: &[HookSecrets]) -> Vec<HookRules
     hooks.iter().zip(secrets).map(|(hook, secrets)| one(hook, secrets)).collect()
 }
 
-fn one(hook: &Webhook, secrets: &HookSecrets) -> HookRules {
+pub(super) fn one(hook: &Webhook, secrets: &HookSecrets) -> HookRules {
     let secrets = std::iter::once(&secrets.current).chain(&secrets.previous);
     let event = |event: &HookEvent| match event {
         HookEvent::Connect => Kind::Connect,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     limits::Handshakes,
-    value::{Count, Described, FilePath, Limit, ListenAddress, LogFilter, Origin, Period, Rate, TrustedProxy},
+    value::{Count, Described, FilePath, Leeway, Limit, ListenAddress, LogFilter, Origin, Period, Rate, TrustedProxy},
 };
 
 /// The listener for clients.
@@ -24,11 +24,17 @@ pub struct Server {
     pub trusted_proxies: Vec<TrustedProxy>,
     /// What is written to the debug log.
     pub log: LogFilter,
+    /// Whether a change of the configuration file, or of a file of keys, secrets or schemas that it names, is taken up by
+    /// itself, within seconds.
+    pub watch: bool,
     /// The form of the debug log.
     pub log_format: LogFormat,
     /// Certificate and key for TLS; absent: plain connections.
     pub tls: Option<Tls>,
-    /// How long a leaving node waits for its connections to close.
+    /// Over how long a time the connections of a leaving node are told to go, one after the other; `0s`: all at once.
+    pub drain_window: Leeway,
+    /// When a leaving node ends at the latest, whoever is still connected. Less than 5 s of it are left to say goodbye, the
+    /// window is that much shorter.
     pub drain_timeout: Period,
 }
 
@@ -40,9 +46,11 @@ impl Default for Server {
             client_address: ClientAddress::Peer,
             trusted_proxies: Vec::new(),
             log: LogFilter::info(),
+            watch: true,
             log_format: LogFormat::Human,
             tls: None,
-            drain_timeout: Period::seconds(30),
+            drain_window: Leeway::seconds(30),
+            drain_timeout: Period::seconds(45),
         }
     }
 }

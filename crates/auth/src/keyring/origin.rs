@@ -17,7 +17,7 @@ pub type Fetch =
 pub struct FetchFault(pub Cow<'static, str>);
 
 /// A set of keys from elsewhere.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JwksSource {
     /// What the audit calls it.
     pub name: Arc<str>,
@@ -46,7 +46,7 @@ pub struct JwksSource {
 }
 
 /// Where a set comes from.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum JwksOrigin {
     /// An address, from the configuration only.
     Url(Arc<str>),

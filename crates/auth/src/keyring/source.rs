@@ -63,6 +63,8 @@ pub struct SourceStatus {
 
 pub(super) struct Source {
     spec: JwksSource,
+    /// What was said of it, as it was said.
+    told: JwksSource,
     grants: Arc<Grants>,
     state: Mutex<State>,
 }
@@ -85,6 +87,7 @@ struct State {
 
 impl Source {
     pub(super) fn new(mut spec: JwksSource) -> Result<Arc<Self>, KeyFault> {
+        let told = spec.clone();
         spec.algorithms.retain(|algorithm| algorithm.family() != Family::Secret);
         let roles = match (&spec.origin, spec.roles.take()) {
             (_, Some(roles)) => RoleBound::Only(roles),
@@ -106,7 +109,7 @@ impl Source {
             absent: Absent::default(),
             flight: None,
         };
-        let source = Self { spec, grants, state: Mutex::new(state) };
+        let source = Self { spec, told, grants, state: Mutex::new(state) };
         if let JwksOrigin::Given(bytes) = &source.spec.origin {
             source.state.lock().put(source.read(bytes)?);
         }
@@ -123,6 +126,11 @@ impl Source {
 
     pub(super) fn grants(&self) -> &Arc<Grants> {
         &self.grants
+    }
+
+    /// Whether that is what was said of it.
+    pub(super) fn is_of(&self, spec: &JwksSource) -> bool {
+        self.told == *spec
     }
 
     pub(super) fn is_given(&self) -> bool {

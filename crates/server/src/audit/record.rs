@@ -65,6 +65,12 @@ pub enum Event {
     /// A webhook takes events again.
     #[serde(rename = "webhook.circuit_closed")]
     WebhookCircuitClosed,
+    /// The node began to leave.
+    #[serde(rename = "drain")]
+    Drain,
+    /// The configuration was read again, and is in force or faulty.
+    #[serde(rename = "reload")]
+    Reload,
     /// The gateway began or ended its work.
     #[serde(rename = "gateway")]
     Gateway,
@@ -91,6 +97,8 @@ impl Event {
             Self::WebhookFailed => "webhook.failed",
             Self::WebhookCircuitOpen => "webhook.circuit_open",
             Self::WebhookCircuitClosed => "webhook.circuit_closed",
+            Self::Drain => "drain",
+            Self::Reload => "reload",
             Self::Gateway => "gateway",
         }
     }
@@ -253,6 +261,8 @@ mod tests {
             Event::WebhookFailed,
             Event::WebhookCircuitOpen,
             Event::WebhookCircuitClosed,
+            Event::Drain,
+            Event::Reload,
             Event::Gateway,
         ] {
             assert_eq!(serde_json::to_string(&event).unwrap(), format!("\"{}\"", event.name()));

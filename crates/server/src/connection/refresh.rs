@@ -29,6 +29,8 @@ pub(super) struct RefreshQuota(Option<Box<Bucket>>);
 pub(super) struct Refreshed {
     standing: Standing,
     issued: Option<Issued>,
+    /// The policy by which that was found.
+    judged_by: Arc<House>,
 }
 
 #[derive(Deserialize)]
@@ -94,8 +96,14 @@ impl<L: Line> Connection<L> {
         let id = id.as_deref();
         match outcome {
             Ok(refreshed) => {
-                let principal = Arc::clone(&refreshed.standing.principal);
+                let (principal, judged_by) =
+                    (Arc::clone(&refreshed.standing.principal), Arc::clone(&refreshed.judged_by));
                 self.take_standing(id, refreshed, now);
+                if judged_by.is_past()
+                    && let Err(refusal) = self.come_under_policy(&judged_by, now)
+                {
+                    return ControlFlow::Break(Ending::Ours(refusal));
+                }
                 // A ban or a revocation that came meanwhile has met the old token, or is met here.
                 if let Err(refusal) = self.house.gate.still_welcome(&principal, &self.occupant.address, now) {
                     return ControlFlow::Break(Ending::Ours(refusal));
@@ -116,7 +124,7 @@ impl<L: Line> Connection<L> {
     }
 
     fn take_standing(&mut self, id: Option<&str>, refreshed: Refreshed, now: Now) {
-        let Refreshed { standing, issued } = refreshed;
+        let Refreshed { standing, issued, judged_by: _ } = refreshed;
         let principal = Arc::clone(&standing.principal);
         self.session.refresh(principal.expires_at);
         self.occupant.restand(standing);
@@ -170,6 +178,8 @@ async fn refresh(
             (issued.access_token.clone(), Some(issued))
         }
     };
+    // The door as it is now, which may ask for more than when the connection came.
+    let endpoint = house.door_of(&occupant).unwrap_or(&occupant.endpoint);
     // An id that the client chose at the handshake stays what it was.
     let chosen = match house.gate.agent_source {
         gateway_auth::AgentSource::Claim(_) => None,
@@ -178,16 +188,15 @@ async fn refresh(
             before.principal.agent.as_ref().and_then(|agent| agent.as_str().strip_prefix(&prefix)).map(str::to_owned)
         }
     };
-    let Identified { principal, role, holding } =
-        house.gate.identify(&token, &occupant.endpoint, chosen.as_deref(), now).await?;
+    let Identified { principal, role, holding } = house.gate.identify(&token, endpoint, chosen.as_deref(), now).await?;
     let (old, new) = (&before.principal, &principal);
     if (&old.user, &old.agent, &old.issuer) != (&new.user, &new.agent, &new.issuer) {
         return Err(Refusal::new(Code::IdentityChanged, "a refresh may not change the user, the agent or the issuer"));
     }
-    let account = match occupant.endpoint.messages_scope {
+    let account = match endpoint.messages_scope {
         MessagesScope::User => house.gate.accounts.of(&principal.user),
         MessagesScope::Connection => before.account,
     };
     let standing = Standing { principal, role, plan: holding.plan, account, authenticated_at: clock::now().wall };
-    Ok(Refreshed { standing, issued })
+    Ok(Refreshed { standing, issued, judged_by: house })
 }

@@ -11,7 +11,7 @@ use super::{
     caller::{Caller, Need},
     connections, document, events, health,
     operation::{Access, Declared, operations},
-    requests, revocations, rooms, tokens,
+    requests, revocations, rooms, steering, tokens,
 };
 
 const ROOT: &str = "/api/v1/";
@@ -38,6 +38,9 @@ operations! {
         Revoke = revocations::LAY,
         Audit = audit::LATEST,
         Explain = audit::EXPLAIN,
+        Drain = steering::DRAIN,
+        Reload = steering::RELOAD,
+        Configuration = steering::CONFIGURATION,
     }
 }
 
@@ -123,6 +126,9 @@ async fn perform(
         ForCallers::Revoke => revocations::lay(site, call, caller, body).await,
         ForCallers::Audit => audit::latest(site, call),
         ForCallers::Explain => audit::explain(site, parameter),
+        ForCallers::Drain => steering::drain(site, call, caller),
+        ForCallers::Reload => steering::reload(site).await,
+        ForCallers::Configuration => steering::configuration(site),
     }
 }
 

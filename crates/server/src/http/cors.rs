@@ -8,7 +8,7 @@ use super::{Call, Site, answer::Answer};
 impl Site {
     /// Answers the question of a browser whether a page may call.
     pub(super) fn preflight(&self, call: &Call) -> Answer {
-        self.api_origins.admits(&call.headers, call.info.secure)?;
+        self.house.api_origins.admits(&call.headers, call.info.secure)?;
         let mut response = Response::new(Vec::new().into());
         *response.status_mut() = StatusCode::NO_CONTENT;
         let headers = response.headers_mut();
@@ -25,7 +25,7 @@ impl Site {
     pub(super) fn allow_origin(&self, call: &Call, headers: &mut HeaderMap) {
         let Some(origin) = call.headers.get(header::ORIGIN) else { return };
         headers.append(header::VARY, HeaderValue::from_static("origin"));
-        if self.api_origins.admits(&call.headers, call.info.secure).is_ok() {
+        if self.house.api_origins.admits(&call.headers, call.info.secure).is_ok() {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             headers.insert(
                 header::ACCESS_CONTROL_EXPOSE_HEADERS,

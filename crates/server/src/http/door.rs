@@ -20,7 +20,7 @@ use crate::{
     endpoint::{Endpoint, Parameters, RejectWith},
     gate::{Admitted, Handshake},
     house::House,
-    hub::{Arrival, Occupant, Seat},
+    hub::{Arrival, Occupant, Page, Seat},
     ledger::{LedgerFault, banned},
     metrics::LaidBy,
 };
@@ -105,7 +105,8 @@ fn welcome(
         user_agent: call.name_of_agent(),
         autojoin,
     };
-    let (seat, occupant) = seated(&site.house, admitted, arrival, &call.subject(), call.trace);
+    let page = Page::of(&call.headers, call.info.secure);
+    let (seat, occupant) = seated(&site.house, admitted, (arrival, page), &call.subject(), call.trace);
     let house = Arc::clone(&site.house);
     let ticket = call.info.ticket.clone();
     let tasks = site.tasks.clone();
@@ -129,7 +130,7 @@ fn welcome(
 pub(crate) fn seated(
     house: &House,
     admitted: Admitted,
-    arrival: Arrival,
+    (arrival, page): (Arrival, Option<Box<Page>>),
     subject: &Subject<'_>,
     trace: Option<Trace>,
 ) -> (Seat, Arc<Occupant>) {
@@ -140,7 +141,7 @@ pub(crate) fn seated(
         let reason = format!("no plan is called `{plan}`: `{}` holds instead", standing.plan.name);
         house.audit.event(Event::PlanUnknown, &subject, reason, now);
     }
-    let occupant = Arc::new(Occupant::new(seat.id(), arrival, standing, now).traced(trace));
+    let occupant = Arc::new(Occupant::new(seat.id(), arrival, standing, now).of_page(page).traced(trace));
     (seat, occupant)
 }
 

@@ -58,7 +58,7 @@ pub(super) async fn answer(site: &Arc<Site>, front: &Arc<Socketio>, call: &mut C
     let headers = response.headers_mut();
     headers.append(header::VARY, HeaderValue::from_static("origin"));
     if let Some(origin) = call.headers.get(header::ORIGIN)
-        && front.admits_page(&call.headers, call.info.secure).is_ok()
+        && site.house.namespaces.admits_page(&call.headers, call.info.secure).is_ok()
     {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         // Sessions that stick to a node by a cookie of its balancer need it; no namespace takes tokens in cookies from
@@ -70,7 +70,7 @@ pub(super) async fn answer(site: &Arc<Site>, front: &Arc<Socketio>, call: &mut C
 
 async fn attend(site: &Arc<Site>, front: &Arc<Socketio>, call: &mut Call, body: impl BodyStream) -> Answer {
     if call.method == Method::OPTIONS {
-        front.admits_page(&call.headers, call.info.secure)?;
+        site.house.namespaces.admits_page(&call.headers, call.info.secure)?;
         return Ok(preflight());
     }
     let query = call.query()?;
@@ -84,7 +84,7 @@ async fn attend(site: &Arc<Site>, front: &Arc<Socketio>, call: &mut Call, body: 
             let late = front.sessions().ended_lately(sid, clock::now().tick);
             return if late { too_late() } else { numbered(site, call, EngineFault::Session) };
         };
-        front.admits_page(&call.headers, call.info.secure)?;
+        site.house.namespaces.admits_page(&call.headers, call.info.secure)?;
         let answer = match (wanted, &call.method) {
             (Wanted::Polling, &Method::GET) => poll(call, session).await,
             (Wanted::Polling, &Method::POST) => post(front, session, body).await?,
@@ -116,7 +116,7 @@ fn begin(site: &Arc<Site>, front: &Arc<Socketio>, call: &mut Call, query: Query,
         },
     };
     site.house.gate.approach(&call.address, clock::now())?;
-    front.admits_page(&call.headers, call.info.secure)?;
+    site.house.namespaces.admits_page(&call.headers, call.info.secure)?;
     let visitor = Visitor {
         request_id: call.request_id,
         trace: call.trace,

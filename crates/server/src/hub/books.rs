@@ -9,6 +9,7 @@ use gateway_domain::{
     pending::Pending,
     registry::Registry,
     rooms::{Present, Rooms},
+    rules::RoomRules,
 };
 use gateway_transport::Text;
 use uuid::Uuid;
@@ -29,6 +30,10 @@ pub(super) struct Books {
     pub(super) dispatch: Dispatch,
     /// Those who ask without a connection.
     pub(super) calls: HashMap<ConnectionId, Line>,
+    /// Who may be in which room, and what holds there.
+    pub(super) laws: RoomRules,
+    /// In how many rooms a connection is.
+    pub(super) rooms_per_connection: usize,
 }
 
 impl Books {
@@ -41,7 +46,18 @@ impl Books {
             pending: Pending::new(rules.pending),
             dispatch: Dispatch::default(),
             calls: HashMap::new(),
+            laws: rules.laws.clone(),
+            rooms_per_connection: rules.rooms_per_connection,
         }
+    }
+
+    /// Keeps to other rules from now on.
+    pub(super) fn adopt(&mut self, rules: &HubRules) {
+        self.registry.resize(rules.seats);
+        self.rooms.bound(rules.rooms);
+        self.pending.bound(rules.pending);
+        self.laws = rules.laws.clone();
+        self.rooms_per_connection = rules.rooms_per_connection;
     }
 }
 

@@ -143,7 +143,7 @@ impl Hub {
         for group in &groups {
             let (mut sequence, mut placed) = (0, None);
             if let Group::Room(room) = group {
-                let law = self.rules.laws.law(room);
+                let law = books.laws.law(room);
                 let posted = books.rooms.post(room, law, now.tick, |offset| {
                     let text = Text::from(relay::in_room(&post.text, room, offset));
                     let bytes = text.len();

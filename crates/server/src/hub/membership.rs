@@ -47,14 +47,14 @@ impl Hub {
         since: Option<&Position>,
         now: Now,
     ) -> Result<(), Refusal> {
-        if !here.stands(|standing| self.rules.laws.may_join(room, &sender(here, standing))) {
+        let mut books = self.books.lock();
+        let books = &mut *books;
+        if !here.stands(|standing| books.laws.may_join(room, &sender(here, standing))) {
             let why = format!("the rules of rooms do not let you into `{room}`");
             return Err(Refusal::new(Code::Forbidden, why));
         }
-        let mut books = self.books.lock();
-        let books = &mut *books;
         let own = books.registry.rooms(here.id);
-        let most = self.rules.rooms_per_connection;
+        let most = books.rooms_per_connection;
         if own.len() >= most && !own.contains(room) {
             let why = format!("a connection is in {most} rooms at most: unsubscribe from one");
             return Err(Refusal::new(Code::LimitExceeded, why));
@@ -67,7 +67,7 @@ impl Hub {
         let joining = Joining { connection: here.id, user: here.user(), role: role.as_ref(), subscribed: true, since };
         let joined = books
             .rooms
-            .join(room, joining, self.rules.laws.law(room), now.tick)
+            .join(room, joining, books.laws.law(room), now.tick)
             .map_err(|full| Refusal::new(Code::LimitExceeded, full.to_string()))?;
         books.registry.note_room(here.id, room);
         let recovered = joined.recovery.as_ref().map(|recovery| matches!(recovery, Recovery::Recovered(_)));
@@ -115,7 +115,7 @@ impl Hub {
         books.registry.rerole(here.id, standing.role.as_ref());
         for room in books.registry.rooms(here.id).to_vec() {
             let asked_for = books.rooms.member(&room, here.id).is_some_and(|member| member.subscribed);
-            if asked_for && !self.rules.laws.may_join(&room, &sender(here, &standing)) {
+            if asked_for && !books.laws.may_join(&room, &sender(here, &standing)) {
                 self.take_out(&mut books, here, &room);
                 let payload = serde_json::json!({ "room": room, "code": Code::Forbidden });
                 self.say(here, &mut Letter::new(super::notice("unsubscribed", None, &payload)), Class::Control);
@@ -135,7 +135,7 @@ impl Hub {
                 subscribed: false,
                 since: None,
             };
-            match books.rooms.join(&room, joining, self.rules.laws.law(&room), now.tick) {
+            match books.rooms.join(&room, joining, books.laws.law(&room), now.tick) {
                 Ok(_) => books.registry.note_room(here.id, &room),
                 Err(full) => {
                     tracing::warn!(%room, connectionId = %here.id, requestId = %here.request_id, %full, "not put into its room")

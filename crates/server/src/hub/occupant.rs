@@ -24,6 +24,7 @@ use super::{
     bell::Bell,
     outbox::{Class, Outbox, OutboxBounds, Put},
     outgoing::Scratch,
+    page::Page,
 };
 use crate::{audit::Subject, endpoint::Endpoint, limits::Account};
 
@@ -57,6 +58,8 @@ pub struct Occupant {
     pub connected_at: Timestamp,
     /// What it has said and heard.
     pub traffic: Traffic,
+    /// The page that opened it, where one did.
+    pub page: Option<Box<Page>>,
     /// Whether it hears what is said to its user without having asked for it.
     pub hears_user: bool,
     carried_by: AtomicU8,
@@ -102,8 +105,12 @@ pub struct Standing {
 pub struct Orders {
     /// Go, and say this. In a box: it comes once, and its room would be kept for all of a life.
     pub end: Option<Box<Refusal>>,
+    /// Not before what was begun is done: it is asked again.
+    pub when_free: bool,
     /// Find out whether the peer lives.
     pub probe: bool,
+    /// Keep to the policy that stands now: it was judged by it already.
+    pub policy: bool,
 }
 
 /// Counts of what went by.
@@ -160,6 +167,7 @@ impl Occupant {
             user_agent: arrival.user_agent,
             connected_at: now.wall,
             traffic: Traffic::default(),
+            page: None,
             hears_user: arrival.autojoin,
             carried_by: AtomicU8::new(Transport::Websocket as u8),
             mail: Mail::default(),
@@ -183,6 +191,13 @@ impl Occupant {
     /// The trace that its handshake belongs to.
     pub fn trace(&self) -> Option<Trace> {
         self.trace.as_deref().copied()
+    }
+
+    /// That connection, opened by a page.
+    #[must_use]
+    pub fn of_page(mut self, page: Option<Box<Page>>) -> Self {
+        self.page = page;
+        self
     }
 
     /// What carries it now.
@@ -315,13 +330,33 @@ impl Occupant {
 
     /// Tells it to go. The first reason holds.
     pub fn end(&self, refusal: Refusal) {
-        self.orders.lock().end.get_or_insert_with(|| Box::new(refusal));
+        let mut orders = self.orders.lock();
+        orders.end.get_or_insert_with(|| Box::new(refusal));
+        orders.when_free = false;
+        drop(orders);
+        self.mail.bell.ring();
+    }
+
+    /// Asks it to go as soon as nothing that it began is open.
+    pub(super) fn leave(&self, refusal: impl FnOnce() -> Refusal) {
+        let mut orders = self.orders.lock();
+        if orders.end.is_none() {
+            orders.end = Some(Box::new(refusal()));
+            orders.when_free = true;
+        }
+        drop(orders);
         self.mail.bell.ring();
     }
 
     /// Makes it find out whether its peer lives.
     pub fn probe(&self) {
         self.orders.lock().probe = true;
+        self.mail.bell.ring();
+    }
+
+    /// Makes it keep to the policy that stands now.
+    pub(crate) fn take_policy(&self) {
+        self.orders.lock().policy = true;
         self.mail.bell.ring();
     }
 

@@ -47,7 +47,7 @@ impl Seat {
         self.enter(&occupant)?;
         // A drain that began since the gate was passed has not seen this connection.
         if self.hub.is_draining() {
-            occupant.end(Refusal::plain(Code::Draining).retry_after(std::time::Duration::from_secs(5)));
+            occupant.end(Hub::leaving());
         }
         self.hub.metrics.doors.connected(&occupant);
         self.hub.audit.event(Event::Connected, &occupant.subject(), "admitted", clock::now());

@@ -1,7 +1,7 @@
 //! How often a backend may call the API: a count for each user, across all of its tokens, and one for each API key. Those
 //! of users are in a map with an end; keys are as many as the configuration has.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use gateway_domain::{Code, Refusal, UserId, plan::Rate};
 use governor::{RateLimiter, clock::Clock};
@@ -15,11 +15,11 @@ use super::{
 /// What a caller reads who calls too often.
 const TOO_OFTEN: &str = "too many calls of this caller";
 
-/// The limits on calls.
-#[derive(Debug, Default)]
+/// The limits on calls. A clone counts with it.
+#[derive(Clone, Debug, Default)]
 pub struct CallLimits {
-    by_user: Option<Counter<UserId>>,
-    by_key: HashMap<Box<str>, Option<Own>>,
+    by_user: Option<Arc<Counter<UserId>>>,
+    by_key: Arc<HashMap<Box<str>, Option<Own>>>,
 }
 
 /// The count of one key.
@@ -37,7 +37,7 @@ impl CallLimits {
         by_key: impl IntoIterator<Item = (Box<str>, Option<HandshakeRate>)>,
     ) -> Self {
         let by_key = by_key.into_iter().map(|(id, rate)| (id, rate.map(Own::new))).collect();
-        Self { by_user: by_user.map(Counter::new), by_key }
+        Self { by_user: by_user.map(Counter::new).map(Arc::new), by_key: Arc::new(by_key) }
     }
 
     /// Counts a call of a user, who showed a token, or the API key of that id.
@@ -50,12 +50,12 @@ impl CallLimits {
 
     /// Forgets those who were quiet long enough.
     pub fn sweep(&self) {
-        self.by_user.iter().for_each(Counter::sweep);
+        self.by_user.iter().for_each(|counter| counter.sweep());
     }
 
     /// How many users are counted, for whoever watches the memory.
     pub fn counted(&self) -> usize {
-        self.by_user.as_ref().map_or(0, Counter::len)
+        self.by_user.as_ref().map_or(0, |counter| counter.len())
     }
 }
 

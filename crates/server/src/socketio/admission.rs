@@ -19,7 +19,7 @@ use crate::{
     endpoint::{Endpoint, Parameters},
     gate::{Admitted, Handshake},
     http::{Site, seated},
-    hub::Arrival,
+    hub::{Arrival, Page},
 };
 
 /// The namespaces of one session at once.
@@ -45,7 +45,8 @@ impl Session {
         if self.namespaces.iter().any(|own| *own.occupant.endpoint.path == *path) {
             return Err(broken("a second CONNECT to a namespace that the client is in"));
         }
-        let Some(endpoint) = self.front.namespace(path).cloned() else {
+        self.site = self.site.now();
+        let Some(endpoint) = self.site.house.namespaces.at(path).cloned() else {
             // The client is told in the words of the protocol, the operator in the house's.
             let refusal = Refusal::new(Code::NotFound, format!("there is no namespace `{path}`"));
             self.site.house.metrics.doors.refused(refusal.code);
@@ -114,7 +115,8 @@ impl Session {
             autojoin: visitor.autojoin,
         };
         let subject = visitor.subject_at(&endpoint, request_id);
-        let (seat, occupant) = seated(&self.site.house, admitted, arrival, &subject, visitor.trace);
+        let page = Page::of(&visitor.headers, visitor.secure);
+        let (seat, occupant) = seated(&self.site.house, admitted, (arrival, page), &subject, visitor.trace);
         occupant.carry_by(self.transport());
         let (to, heard) = mpsc::channel(HEARD);
         let line = NamespaceLine {

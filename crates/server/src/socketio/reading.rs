@@ -127,7 +127,7 @@ impl Session {
 
     /// Whether the client could have been in it: an end of ours and a packet of its own may have crossed.
     fn was_in(&self, path: &str) -> bool {
-        self.stranger.is_none() && self.front.namespace(path).is_some()
+        self.stranger.is_none() && self.site.house.namespaces.at(path).is_some()
     }
 }
 

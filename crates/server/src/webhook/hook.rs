@@ -75,6 +75,8 @@ struct State {
     /// How many were dropped since the circuit opened.
     dropped: u64,
     is_closed: bool,
+    /// Whether another has its place: it carries what it has, and takes nothing in.
+    is_retired: bool,
 }
 
 #[derive(Debug)]
@@ -100,6 +102,7 @@ impl Hook {
             is_overfull: false,
             dropped: 0,
             is_closed: false,
+            is_retired: false,
         };
         let (bell, settled) = (Notify::new(), Notify::new());
         Self { rules, carry, counts, bell, roll, audit, state: Mutex::new(state), settled }
@@ -150,7 +153,7 @@ impl Hook {
         let kind = queued.happening.kind;
         let bytes = queued.happening.body.len();
         let mut state = self.state.lock();
-        let fate = if state.is_closed {
+        let fate = if state.is_closed || state.is_retired {
             Fate::Shutdown
         } else if state.breaker.is_shut(now.tick) {
             state.dropped += 1;
@@ -233,6 +236,20 @@ impl Hook {
             }
             self.settled.notified().await;
         }
+    }
+
+    /// Another has its place. It carries what it has been told, and then it is over.
+    pub(super) fn retire(&self) {
+        self.state.lock().is_retired = true;
+        self.bell.notify_one();
+    }
+
+    /// Whether another has its place, and nothing is left to be carried.
+    pub(super) fn is_over(&self) -> bool {
+        let state = self.state.lock();
+        state.is_retired
+            && (state.is_closed
+                || state.lanes.waiting().0 == 0 && state.lanes.under_way() == 0 && state.left.is_empty())
     }
 
     /// Takes nothing in any more, and lets go what waits. What was to be told of an end is told after the next start,

@@ -44,6 +44,9 @@ impl Hook {
             while let Some(turn) = self.next(clock::now()) {
                 under_way.spawn(deliver(turn));
             }
+            if under_way.is_empty() && self.is_over() {
+                return;
+            }
             let wake = self.wakes_at();
             tokio::select! {
                 () = self.bell.notified() => {}

@@ -33,6 +33,7 @@ use crate::{
     clock,
     endpoint::{Endpoint, Endpoints},
     gate::Gate,
+    house::Successor,
     http::Site,
     hub::{Class, Hub, HubRules, Occupant, Post},
     ledger::Ledger,
@@ -119,18 +120,22 @@ impl World {
             issuing: None,
             api_keys: ApiKeys::default(),
             dev: false,
+            namespaces: [Endpoint::at("/dashboard")].into_iter().collect(),
+            api_origins: OriginLaw::default(),
+            configuration: serde_json::Value::Null,
+            successor: Successor::default(),
         };
-        let front = Arc::new(Socketio::new("/socket.io/", TIMES, [Endpoint::at("/dashboard")], 10));
+        let front = Arc::new(Socketio::new("/socket.io/", TIMES, 1 << 20, 10));
         let site = Site {
             house: Arc::new(house),
             addresses: Arc::new(AddressLaw::default()),
-            api_origins: OriginLaw::default(),
             doors: true,
             socketio: Some(Arc::clone(&front)),
             api: false,
             max_body: 1 << 10,
             tasks: TaskTracker::new(),
             counters: Arc::new(Counters::default()),
+            helm: None,
         };
         let grant =
             Grant { user: "ann".parse().unwrap(), roles: Vec::new(), permissions: Vec::new(), plan: None, agent: None };
