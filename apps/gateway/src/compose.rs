@@ -67,6 +67,7 @@ pub fn house(
         auth,
         api_keys,
         endpoints,
+        console: _,
         socketio: _,
         routes: _,
         rooms,
@@ -161,7 +162,7 @@ pub fn house(
 
 /// A gateway with its listeners bound, ready to run.
 pub fn gateway(loaded: &Loaded, secrets: &Secrets, house: House) -> Result<Gateway> {
-    let Config { server, admin, http, limits, socketio, .. } = &loaded.config;
+    let Config { server, admin, http, console, limits, socketio, .. } = &loaded.config;
     let house = Arc::new(house);
     let tasks = TaskTracker::new();
     let counters = Arc::new(Counters::default());
@@ -187,6 +188,7 @@ pub fn gateway(loaded: &Loaded, secrets: &Secrets, house: House) -> Result<Gatew
             doors,
             socketio: front.clone().filter(|_| doors),
             api,
+            console: api && console.enabled,
             max_body: MAX_BODY,
             tasks: tasks.clone(),
             counters: Arc::clone(&counters),

@@ -29,7 +29,7 @@ use std::sync::{
 use std::time::Duration;
 
 use gateway_domain::{
-    AgentId, Code, ConnectionId, Now, Principal, Refusal, UserId,
+    AgentId, Code, ConnectionId, Now, Principal, Refusal, Timestamp, UserId,
     envelope::Notice,
     history::HistoryBounds,
     pending::PendingBounds,
@@ -48,7 +48,7 @@ use uuid::Uuid;
 
 use crate::{audit::Audit, clock, metrics::Metrics, webhook::Webhooks};
 pub use agents::EVERY_AGENT;
-use agents::Gone;
+pub use agents::Gone;
 use books::Books;
 pub use calls::{Calling, Ended};
 pub use delivery::{Post, Posted};
@@ -58,7 +58,7 @@ pub(crate) use membership::sender;
 pub use occupant::{Arrival, Occupant, Orders, Standing, Traffic, Transport};
 pub use outbox::{Class, Outbox, OutboxBounds, Put, WhenFull};
 use outgoing::Outgoing;
-pub use overview::RoomOverview;
+pub use overview::{RoomOverview, Totals};
 #[cfg(feature = "net")]
 pub(crate) use requests::ended;
 pub use requests::{Addressed, Asking, Meant};
@@ -108,6 +108,7 @@ pub struct Hub {
     draining: AtomicBool,
     /// Rings when a request is due earlier than any before it.
     deadlines: Notify,
+    began: Timestamp,
     audit: Arc<Audit>,
     metrics: Arc<Metrics>,
     webhooks: Webhooks,
@@ -122,6 +123,7 @@ impl Hub {
             rules,
             draining: AtomicBool::new(false),
             deadlines: Notify::new(),
+            began: clock::now().wall,
             audit,
             metrics,
             webhooks: Webhooks::default(),
@@ -132,6 +134,11 @@ impl Hub {
     pub fn telling(mut self, webhooks: Webhooks) -> Self {
         self.webhooks = webhooks;
         self
+    }
+
+    /// Since when it counts.
+    pub const fn began(&self) -> Timestamp {
+        self.began
     }
 
     /// Who is told what happens here.

@@ -182,6 +182,12 @@ impl Metrics {
         self.refusals.get_or_create(&Refused { code: code.name() }).inc();
     }
 
+    /// How many handshakes and calls were refused with each code that was ever given.
+    pub fn refusals(&self) -> Vec<(Code, u64)> {
+        let of = |code: Code| self.refusals.get(&Refused { code: code.name() }).map(|count| (code, count.get()));
+        Code::ALL.iter().filter_map(|code| of(*code)).collect()
+    }
+
     /// A call of the HTTP API was answered.
     pub fn called(&self, operation: &'static str, status: u16) {
         self.calls.get_or_create(&Answered { operation, status }).inc();

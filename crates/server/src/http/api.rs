@@ -11,7 +11,7 @@ use super::{
     caller::{Caller, Need},
     connections, document, events, health,
     operation::{Access, Declared, operations},
-    requests, revocations, rooms, tokens,
+    overview, requests, revocations, rooms, sightings, tokens, trial,
 };
 
 const ROOT: &str = "/api/v1/";
@@ -38,6 +38,9 @@ operations! {
         Revoke = revocations::LAY,
         Audit = audit::LATEST,
         Explain = audit::EXPLAIN,
+        Overview = overview::SHOW,
+        Sightings = sightings::LIST,
+        Mint = trial::MINT,
     }
 }
 
@@ -123,6 +126,9 @@ async fn perform(
         ForCallers::Revoke => revocations::lay(site, call, caller, body).await,
         ForCallers::Audit => audit::latest(site, call),
         ForCallers::Explain => audit::explain(site, parameter),
+        ForCallers::Overview => overview::show(site, caller),
+        ForCallers::Sightings => sightings::list(site, call),
+        ForCallers::Mint => trial::mint(site, call, caller, body).await,
     }
 }
 

@@ -9,16 +9,18 @@ use gateway_domain::{
     pending::Pending,
     registry::Registry,
     rooms::{Present, Rooms},
+    sightings::Sightings,
 };
 use gateway_transport::Text;
 use uuid::Uuid;
 
 use super::{
     Hub, HubRules, Letter, Occupant,
-    agents::Gone,
+    agents::{Gone, MOST_GONE},
     calls::Line,
     delivery::{Dispatch, Post},
     outbox::Class,
+    overview::Totals,
 };
 
 #[derive(Debug)]
@@ -29,6 +31,10 @@ pub(super) struct Books {
     pub(super) dispatch: Dispatch,
     /// Those who ask without a connection.
     pub(super) calls: HashMap<ConnectionId, Line>,
+    /// Which agents are here or were, and how steadily.
+    pub(super) sightings: Sightings<Gone>,
+    /// What those who left had said and heard.
+    pub(super) departed: Totals,
 }
 
 impl Books {
@@ -41,6 +47,8 @@ impl Books {
             pending: Pending::new(rules.pending),
             dispatch: Dispatch::default(),
             calls: HashMap::new(),
+            sightings: Sightings::new(MOST_GONE),
+            departed: Totals::default(),
         }
     }
 }
@@ -55,6 +63,7 @@ impl Hub {
         now: Now,
     ) -> Option<Arc<Occupant>> {
         let left = books.registry.leave(user, id, agent)?;
+        books.departed.add(&left.handle.traffic);
         for room in &left.rooms {
             if let Some(present) = books.rooms.leave(room, id).and_then(|departed| departed.announced) {
                 self.announce(books, "presence.left", room, &present, id);
