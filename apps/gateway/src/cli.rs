@@ -1,7 +1,6 @@
 //! The command line: what an operator can ask of this program. Secrets never stand on it: they come from a file, from
 //! the environment, or from standard input.
 
-mod advice;
 mod api;
 mod check;
 mod completion;

@@ -211,7 +211,7 @@ pub fn drain(server: &config::Server) -> Drain {
 
 /// A gateway with its listeners bound, ready to run.
 pub fn gateway(loaded: &Loaded, secrets: &Secrets, house: House, helm: &Helm) -> Result<Gateway> {
-    let Config { server, admin, limits, socketio, .. } = &loaded.config;
+    let Config { server, admin, console, limits, socketio, .. } = &loaded.config;
     let house = Arc::new(house);
     let tasks = TaskTracker::new();
     let counters = Arc::new(Counters::default());
@@ -232,6 +232,7 @@ pub fn gateway(loaded: &Loaded, secrets: &Secrets, house: House, helm: &Helm) ->
             doors,
             socketio: doors.then(|| Arc::clone(&front)),
             api,
+            console: api && console.enabled,
             max_body: MAX_BODY,
             tasks: tasks.clone(),
             counters: Arc::clone(&counters),

@@ -49,7 +49,7 @@ pub use self::{
     routes::Route,
     routing::{Unsound, surroundings},
     secret::{ApiKeyMaterial, HookSecrets, KeyMaterial, Secret, Secrets, TlsMaterial},
-    server::{Admin, Audit, AuditAddress, ClientAddress, Http, LogFormat, Server, State, Tls},
+    server::{Admin, Audit, AuditAddress, ClientAddress, Console, Http, LogFormat, Server, State, Tls},
     socketio::{Namespace, Socketio},
     webhooks::{HookBreaker, HookEvent, HookQueue, Webhook},
 };
@@ -80,6 +80,8 @@ pub struct Config {
     pub admin: Admin,
     /// The HTTP API.
     pub http: Http,
+    /// The page for operators.
+    pub console: Console,
     /// What survives a restart.
     pub state: State,
     /// The record of refusals and of security events.

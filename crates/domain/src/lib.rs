@@ -4,10 +4,10 @@
 //! [`Now`], decisions go out as values, and whoever calls counts and logs them. A front of any kind
 //! (a socket, a function behind an API gateway, a test) can stand on it.
 //!
-//! Reading order: [`name`] and [`time`] are the words; [`refusal`] is the one table of what can go wrong;
+//! Reading order: [`name`] and [`time`] are the words; [`refusal`] is the one table of what can go wrong, [`remedy`] what to do about it;
 //! [`principal`] and [`plan`] are who somebody is and what they may use; [`ban`], [`revocation`],
 //! [`seats`] and [`rate`] decide who comes in and how much they may say; [`session`] is the life of one
-//! connection; [`registry`] is who is here; [`envelope`] is what they say. [`route`] decides where that goes, with
+//! connection; [`registry`] is who is here, [`sightings`] which agents were, and how steadily; [`envelope`] is what they say. [`route`] decides where that goes, with
 //! [`target`], [`template`] and [`path`] as its words, and [`rules`] who may follow a room; both see a [`sender`].
 //! [`rooms`] are who hears it, [`history`] what they remember, [`pending`] which requests wait for a reply. [`relay`]
 //! writes what goes out, [`trace`] says which trace it belongs to, [`vocabulary`] in the words of an endpoint, and [`event`] is what backends tell. [`link`] is what
@@ -41,6 +41,7 @@ pub mod rate;
 pub mod refusal;
 pub mod registry;
 pub mod relay;
+pub mod remedy;
 pub mod revocation;
 pub mod rooms;
 pub mod route;
@@ -48,6 +49,7 @@ pub mod rules;
 pub mod seats;
 pub mod sender;
 pub mod session;
+pub mod sightings;
 pub mod target;
 pub mod template;
 pub mod time;

@@ -107,6 +107,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         doors: true,
         socketio: None,
         api: false,
+        console: false,
         max_body: 64 << 10,
         tasks: tasks.clone(),
         counters: Arc::clone(&counters),

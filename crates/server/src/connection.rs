@@ -56,6 +56,8 @@ struct Connection<L> {
     occupant: Arc<Occupant>,
     session: Session,
     heard: u64,
+    /// When a ping was sent that no pong answered yet.
+    pinged: Option<Tick>,
     refreshing: Option<(Option<String>, Refreshing)>,
     refresh_quota: RefreshQuota,
     /// What messages set going; but for a post behind posts, the next is not handled before it is done.
@@ -80,6 +82,7 @@ pub async fn serve<L: Line>(house: Arc<House>, line: L, mut seat: Seat, occupant
         occupant,
         session,
         heard: 0,
+        pinged: None,
         refreshing: None,
         refresh_quota,
         underway: None,
@@ -208,6 +211,7 @@ impl<L: Line> Connection<L> {
                     if let Err(fault) = self.line.queue(Outbound::Ping(Default::default())) {
                         return ControlFlow::Break(ending_of(fault));
                     }
+                    self.pinged = Some(now.tick);
                 }
                 Due::ExpiryWarning(expires_at) => {
                     // A raw endpoint is told nothing.
@@ -276,7 +280,13 @@ impl<L: Line> Connection<L> {
             }
             Ok(Inbound::Text(text)) => self.on_text(&text, now),
             Ok(Inbound::Binary(bytes)) => self.on_binary(bytes, now),
-            Ok(Inbound::Ping | Inbound::Pong) => Ok(()),
+            Ok(Inbound::Pong) => {
+                if let Some(sent) = self.pinged.take() {
+                    self.occupant.traffic.answered_in(now.tick.since(sent));
+                }
+                Ok(())
+            }
+            Ok(Inbound::Ping) => Ok(()),
             Ok(Inbound::Close(frame)) => return ControlFlow::Break(Ending::Peer(frame.map(|frame| frame.code))),
             Err(fault) => return ControlFlow::Break(ending_of(fault)),
         };

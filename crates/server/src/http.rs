@@ -7,6 +7,7 @@ mod audit;
 mod bans;
 mod caller;
 mod connections;
+mod console;
 mod cors;
 mod document;
 mod door;
@@ -14,12 +15,15 @@ mod engineio;
 mod events;
 mod health;
 mod operation;
+mod overview;
 mod page;
 mod requests;
 mod revocations;
 mod rooms;
+mod sightings;
 mod steering;
 mod tokens;
+mod trial;
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -59,6 +63,8 @@ pub struct Site {
     pub socketio: Option<Arc<Socketio>>,
     /// Whether the API and the metrics are here.
     pub api: bool,
+    /// Whether the console is here.
+    pub console: bool,
     /// How large a body may be.
     pub max_body: usize,
     /// The tasks of connections.
@@ -187,6 +193,9 @@ impl Site {
         }
         if call.method == Method::OPTIONS && call.headers.contains_key("origin") {
             return self.preflight(call);
+        }
+        if let Some(answer) = console::answer(self, call) {
+            return answer;
         }
         api::answer(self, call, body).await
     }

@@ -33,7 +33,7 @@ use std::{
 };
 
 use gateway_domain::{
-    AgentId, Code, ConnectionId, Now, Principal, Refusal, Tick, UserId,
+    AgentId, Code, ConnectionId, Now, Principal, Refusal, Tick, Timestamp, UserId,
     envelope::Notice,
     history::HistoryBounds,
     pending::PendingBounds,
@@ -52,7 +52,7 @@ use uuid::Uuid;
 
 use crate::{audit::Audit, clock, metrics::Metrics, webhook::Webhooks};
 pub use agents::EVERY_AGENT;
-use agents::Gone;
+pub use agents::Gone;
 use books::Books;
 use bounds::LiveBounds;
 pub use calls::{Calling, Ended};
@@ -63,7 +63,7 @@ pub(crate) use membership::sender;
 pub use occupant::{Arrival, Occupant, Orders, Standing, Traffic, Transport};
 pub use outbox::{Class, Outbox, OutboxBounds, Put, WhenFull};
 use outgoing::Outgoing;
-pub use overview::RoomOverview;
+pub use overview::{RoomOverview, Totals};
 pub use page::Page;
 #[cfg(feature = "net")]
 pub(crate) use requests::ended;
@@ -117,6 +117,7 @@ pub struct Hub {
     draining: AtomicBool,
     /// Rings when a request is due earlier than any before it.
     deadlines: Notify,
+    began: Timestamp,
     audit: Arc<Audit>,
     metrics: Arc<Metrics>,
     webhooks: Webhooks,
@@ -132,6 +133,7 @@ impl Hub {
             rules: RwLock::new(Arc::new(rules)),
             draining: AtomicBool::new(false),
             deadlines: Notify::new(),
+            began: clock::now().wall,
             audit,
             metrics,
             webhooks: Webhooks::default(),
@@ -142,6 +144,11 @@ impl Hub {
     pub fn telling(mut self, webhooks: Webhooks) -> Self {
         self.webhooks = webhooks;
         self
+    }
+
+    /// Since when it counts.
+    pub const fn began(&self) -> Timestamp {
+        self.began
     }
 
     /// Who is told what happens here.

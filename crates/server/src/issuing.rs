@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gateway_auth::{Grant, Issuer};
+use gateway_auth::{Grant, Issuer, Minted};
 use gateway_domain::{Code, Now, PlanName, Refusal, Token, UserId};
 use parking_lot::RwLock;
 use schemars::JsonSchema;
@@ -70,6 +70,11 @@ impl Issuing {
         self.signed(grant, refresh_token, now)
     }
 
+    /// One access token for whoever was granted something, with nothing to renew it by.
+    pub fn mint(&self, grant: &Grant, now: Now) -> Result<Minted, Refusal> {
+        self.minted(grant.clone(), now)
+    }
+
     /// New tokens for a refresh token, which is spent by this.
     pub async fn refresh(&self, presented: &Token, now: Now) -> Result<Issued, Refusal> {
         if let Some(user) = self.ledger.owner(presented, now)
@@ -91,21 +96,25 @@ impl Issuing {
         self.ledger.owner(presented, now)
     }
 
-    fn signed(&self, mut grant: Grant, refresh_token: Token, now: Now) -> Result<Issued, Refusal> {
-        let failed = |why: String| Refusal::new(Code::AuthError, "the token could not be signed").because(why);
-        let user_id = grant.user.clone();
-        let prefix = self.user_prefix.as_deref().unwrap_or_default();
-        if let Some(bare) = grant.user.as_str().strip_prefix(prefix) {
-            grant.user = UserId::parse(bare).map_err(|fault| failed(format!("the user {fault}")))?;
-        }
-        let minted = self.issuer.read().mint(&grant, now).map_err(|fault| failed(fault.to_string()))?;
+    fn signed(&self, grant: Grant, refresh_token: Token, now: Now) -> Result<Issued, Refusal> {
+        let (user_id, plan) = (grant.user.clone(), grant.plan.clone());
+        let minted = self.minted(grant, now)?;
         Ok(Issued {
             access_token: minted.token,
             refresh_token,
             token_type: "Bearer",
             expires_in: self.access_ttl.as_secs(),
             user_id,
-            plan: grant.plan,
+            plan,
         })
+    }
+
+    fn minted(&self, mut grant: Grant, now: Now) -> Result<Minted, Refusal> {
+        let failed = |why: String| Refusal::new(Code::AuthError, "the token could not be signed").because(why);
+        let prefix = self.user_prefix.as_deref().unwrap_or_default();
+        if let Some(bare) = grant.user.as_str().strip_prefix(prefix) {
+            grant.user = UserId::parse(bare).map_err(|fault| failed(format!("the user {fault}")))?;
+        }
+        self.issuer.read().mint(&grant, now).map_err(|fault| failed(fault.to_string()))
     }
 }

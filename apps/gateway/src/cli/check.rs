@@ -9,7 +9,7 @@ use std::{net::IpAddr, path::Path, path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use gateway_domain::{Code, Refusal, Token};
+use gateway_domain::{Code, Refusal, Token, remedy::remedy};
 use gateway_server::{
     House, clock,
     endpoint::Parameters,
@@ -19,7 +19,6 @@ use gateway_server::{
 use self::knock::Knock;
 use super::{
     Environment, Failure, Where,
-    advice::remedy,
     config::demanded,
     corridor::{self, Outcome},
     explain::record::in_full,

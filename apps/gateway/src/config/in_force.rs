@@ -18,6 +18,7 @@ impl Config {
         Self {
             server: Server { log: new.server.log, ..self.server.clone() },
             admin: self.admin.clone(),
+            console: self.console.clone(),
             state: self.state.clone(),
             audit: self.audit.clone(),
             auth: Auth { issuer: issuer(self.auth.issuer.as_ref(), new.auth.issuer), ..new.auth },

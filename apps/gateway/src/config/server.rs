@@ -115,6 +115,20 @@ impl Default for Http {
     }
 }
 
+/// The page for operators, at `/console`, there where the HTTP API is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Console {
+    /// Whether the page is there. It shows nothing without a credential of role `admin`, and can do no more than the API.
+    pub enabled: bool,
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
 /// What survives a restart.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

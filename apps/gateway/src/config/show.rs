@@ -27,6 +27,13 @@ pub(super) fn policy(loaded: &Loaded, open_files: Option<u64>) -> String {
         Some(_) => "The API and the metrics are on a listener of their own.",
         None => "The API and the metrics are on server.listen, beside the endpoints.",
     });
+    say(match (&config.console.enabled, &config.admin.listen) {
+        (true, Some(_)) => "The console is at /console, on the listener of the API.",
+        (true, None) => {
+            "The console is at /console on server.listen: whoever reaches that sees its page for logging in."
+        }
+        (false, _) => "There is no console.",
+    });
     say(match &config.state.file {
         Some(_) => "Bans, revocations and refresh families survive a restart.",
         None => "Bans, revocations and refresh families are in memory, and gone with the process.",

@@ -11,7 +11,7 @@ use super::{
     caller::{Caller, Need},
     connections, document, events, health,
     operation::{Access, Declared, operations},
-    requests, revocations, rooms, steering, tokens,
+    overview, requests, revocations, rooms, sightings, steering, tokens, trial,
 };
 
 const ROOT: &str = "/api/v1/";
@@ -41,6 +41,9 @@ operations! {
         Drain = steering::DRAIN,
         Reload = steering::RELOAD,
         Configuration = steering::CONFIGURATION,
+        Overview = overview::SHOW,
+        Sightings = sightings::LIST,
+        Mint = trial::MINT,
     }
 }
 
@@ -129,6 +132,9 @@ async fn perform(
         ForCallers::Drain => steering::drain(site, call, caller),
         ForCallers::Reload => steering::reload(site).await,
         ForCallers::Configuration => steering::configuration(site),
+        ForCallers::Overview => overview::show(site, caller),
+        ForCallers::Sightings => sightings::list(site, call),
+        ForCallers::Mint => trial::mint(site, call, caller, body).await,
     }
 }
 

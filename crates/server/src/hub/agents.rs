@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use gateway_domain::{AgentId, Code, Now, Room, Timestamp};
+use gateway_domain::{AgentId, Code, Now, Room, Timestamp, UserId};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Ending, Hub, Occupant, books::Books};
@@ -10,10 +11,14 @@ use super::{Ending, Hub, Occupant, books::Books};
 /// The room of those who follow every agent.
 pub const EVERY_AGENT: &str = "agents";
 
+/// How many agents are remembered that are not here any more.
+pub(super) const MOST_GONE: usize = 10_000;
+
 /// Why an agent is not here any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Gone {
+#[schemars(rename = "AgentGone")]
+pub enum Gone {
     /// Its connection ended.
     Closed,
     /// Nothing was heard of it.
@@ -55,14 +60,15 @@ struct Sighting<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Online {
     agent_id: AgentId,
-    user_id: gateway_domain::UserId,
+    user_id: UserId,
     role: Option<gateway_domain::Role>,
     connections: u32,
     last_seen: Timestamp,
 }
 
 impl Hub {
-    pub(super) fn agent_came(self: &Arc<Self>, books: &mut Books, agent: &AgentId, now: Now) {
+    pub(super) fn agent_came(self: &Arc<Self>, books: &mut Books, agent: &AgentId, user: &UserId, now: Now) {
+        books.sightings.came(agent, user, now);
         let sighting = Sighting { agent_id: agent, reason: None, last_seen: now.wall };
         self.post_own(books, &followed(agent), super::notice("agent.online", None, &sighting), now);
     }
@@ -75,7 +81,9 @@ impl Hub {
         gone: Gone,
         now: Now,
     ) {
-        let sighting = Sighting { agent_id: agent, reason: Some(gone), last_seen: was.traffic.last_heard(now) };
+        let last_seen = was.traffic.last_heard(now);
+        books.sightings.went(agent, last_seen, gone, now);
+        let sighting = Sighting { agent_id: agent, reason: Some(gone), last_seen };
         self.post_own(books, &followed(agent), super::notice("agent.offline", None, &sighting), now);
     }
 }
@@ -83,7 +91,7 @@ impl Hub {
 impl Books {
     /// Who is online, for a newcomer in a room that follows agents; nothing for any other room.
     pub(super) fn online(&self, room: &Room, now: Now) -> Option<Vec<Online>> {
-        let online = |(agent, user, here): (&AgentId, &gateway_domain::UserId, &Arc<Occupant>)| Online {
+        let online = |(agent, user, here): (&AgentId, &UserId, &Arc<Occupant>)| Online {
             agent_id: agent.clone(),
             user_id: user.clone(),
             role: here.stands(|standing| standing.role.clone()),

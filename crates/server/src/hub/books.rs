@@ -10,16 +10,18 @@ use gateway_domain::{
     registry::Registry,
     rooms::{Present, Rooms},
     rules::RoomRules,
+    sightings::Sightings,
 };
 use gateway_transport::Text;
 use uuid::Uuid;
 
 use super::{
     Hub, HubRules, Letter, Occupant,
-    agents::Gone,
+    agents::{Gone, MOST_GONE},
     calls::Line,
     delivery::{Dispatch, Post},
     outbox::Class,
+    overview::Totals,
 };
 
 #[derive(Debug)]
@@ -34,6 +36,10 @@ pub(super) struct Books {
     pub(super) laws: RoomRules,
     /// In how many rooms a connection is.
     pub(super) rooms_per_connection: usize,
+    /// Which agents are here or were, and how steadily.
+    pub(super) sightings: Sightings<Gone>,
+    /// What those who left had said and heard.
+    pub(super) departed: Totals,
 }
 
 impl Books {
@@ -48,6 +54,8 @@ impl Books {
             calls: HashMap::new(),
             laws: rules.laws.clone(),
             rooms_per_connection: rules.rooms_per_connection,
+            sightings: Sightings::new(MOST_GONE),
+            departed: Totals::default(),
         }
     }
 
@@ -71,6 +79,7 @@ impl Hub {
         now: Now,
     ) -> Option<Arc<Occupant>> {
         let left = books.registry.leave(user, id, agent)?;
+        books.departed.add(&left.handle.traffic);
         for room in &left.rooms {
             if let Some(present) = books.rooms.leave(room, id).and_then(|departed| departed.announced) {
                 self.announce(books, "presence.left", room, &present, id);

@@ -121,6 +121,7 @@ pub struct Traffic {
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     last_heard_millis: AtomicU64,
+    round_trip_micros: AtomicU32,
 }
 
 /// What the making of an [`Occupant`] takes.
@@ -398,6 +399,21 @@ impl Traffic {
     pub fn heard(&self, now: Now) {
         let millis = u64::try_from(now.tick.since_origin().as_millis()).unwrap_or(u64::MAX);
         self.last_heard_millis.store(millis, Ordering::Relaxed);
+    }
+
+    /// A ping was answered after so long.
+    #[cfg(feature = "net")]
+    pub(crate) fn answered_in(&self, time: Duration) {
+        let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX).max(1);
+        self.round_trip_micros.store(micros, Ordering::Relaxed);
+    }
+
+    /// How long the latest ping and its answer took; none, where none was answered yet.
+    pub fn round_trip(&self) -> Option<Duration> {
+        match self.round_trip_micros.load(Ordering::Relaxed) {
+            0 => None,
+            micros => Some(Duration::from_micros(micros.into())),
+        }
     }
 
     /// When the peer was last heard, on the wall clock.

@@ -1,11 +1,41 @@
-//! What is here, for those who look from outside: agents and rooms, a page at a time.
+//! What is here, for those who look from outside: agents and rooms, a page at a time, and how much went by.
 
 use std::sync::Arc;
 
-use gateway_domain::{AgentId, Room, history::Position, rooms::Present, rules::RoomLaw};
+use gateway_domain::{AgentId, Role, Room, history::Position, rooms::Present, rules::RoomLaw, sightings::Sighting};
 use gateway_transport::Text;
 
-use super::{Hub, Occupant, books::Books};
+use super::{Hub, Occupant, agents::Gone, books::Books, occupant::Traffic};
+
+/// Looking at everybody lets go of the lock after so many.
+const AT_ONCE: usize = 512;
+
+/// How much connections said and heard, since this life of the house began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// So many connections.
+    pub connections: u64,
+    /// What clients said.
+    pub messages_in: u64,
+    /// What they were told.
+    pub messages_out: u64,
+    /// How many bytes they said.
+    pub bytes_in: u64,
+    /// How many they were told.
+    pub bytes_out: u64,
+}
+
+impl Totals {
+    /// One connection more.
+    pub(super) fn add(&mut self, traffic: &Traffic) {
+        let [messages_in, messages_out, bytes_in, bytes_out] = traffic.counts();
+        self.connections += 1;
+        self.messages_in += messages_in;
+        self.messages_out += messages_out;
+        self.bytes_in += bytes_in;
+        self.bytes_out += bytes_out;
+    }
+}
 
 /// One room as it stands.
 #[derive(Clone, Debug)]
@@ -31,6 +61,60 @@ impl Hub {
         let books = self.books.lock();
         let here = books.registry.agents(after).filter(|(_, _, here)| wanted(here));
         here.take(most).map(|(agent, _, here)| (agent.clone(), Arc::clone(here))).collect()
+    }
+
+    /// What all connections said and heard that are here or were. It looks at everybody, a few hundred at a time, so that
+    /// nobody waits for it; who leaves meanwhile may be counted twice, until the next look.
+    pub fn totals(&self) -> Totals {
+        let (mut totals, mut last) = (Totals::default(), None);
+        loop {
+            let page = self.page(last, AT_ONCE, |_| true);
+            page.iter().for_each(|(_, here)| totals.add(&here.traffic));
+            match page.last() {
+                Some((id, _)) if page.len() == AT_ONCE => last = Some(*id),
+                _ => break,
+            }
+        }
+        let departed = self.books.lock().departed;
+        Totals {
+            connections: totals.connections + departed.connections,
+            messages_in: totals.messages_in + departed.messages_in,
+            messages_out: totals.messages_out + departed.messages_out,
+            bytes_in: totals.bytes_in + departed.bytes_in,
+            bytes_out: totals.bytes_out + departed.bytes_out,
+        }
+    }
+
+    /// How many connections came through the door at that path.
+    pub fn count_at(&self, path: &str) -> usize {
+        self.books.lock().registry.count_of_endpoint(path)
+    }
+
+    /// How many connections were admitted as that role.
+    pub fn count_as(&self, role: &Role) -> usize {
+        self.books.lock().registry.count_of_role(role)
+    }
+
+    /// The agents that are here or were lately and are wanted, by agent, from behind that one on; at most so many. Each with its
+    /// live connection, where it has one.
+    pub fn sightings(
+        &self,
+        after: Option<&AgentId>,
+        most: usize,
+        wanted: impl Fn(&Sighting<Gone>) -> bool,
+    ) -> Vec<(AgentId, Sighting<Gone>, Option<Arc<Occupant>>)> {
+        let books = self.books.lock();
+        let seen = books.sightings.after(after).filter(|(_, sighting)| wanted(sighting)).take(most);
+        seen.map(|(agent, sighting)| {
+            let here = books.registry.agent(agent).map(|(_, here)| Arc::clone(here));
+            (agent.clone(), sighting.clone(), here)
+        })
+        .collect()
+    }
+
+    /// How many agents are here or were lately.
+    pub fn count_of_sightings(&self) -> usize {
+        self.books.lock().sightings.len()
     }
 
     /// How many agents there are.

@@ -70,7 +70,7 @@ impl Seat {
             self.hub.put_into_rooms(&mut books, occupant, now);
         }
         if let Some(agent) = &self.agent {
-            self.hub.agent_came(&mut books, agent, now);
+            self.hub.agent_came(&mut books, agent, &self.user, now);
         }
         Ok(())
     }

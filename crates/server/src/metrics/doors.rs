@@ -133,6 +133,12 @@ impl Doors {
         self.refusals.get_or_create(&Refused { code: code.name() }).inc();
     }
 
+    /// How many handshakes and calls were refused with each code that was ever given.
+    pub fn refusals(&self) -> Vec<(Code, u64)> {
+        let of = |code: Code| self.refusals.get(&Refused { code: code.name() }).map(|count| (code, count.get()));
+        Code::ALL.iter().filter_map(|code| of(*code)).collect()
+    }
+
     /// The gate took so long to say yes or no.
     pub fn judged(&self, admitted: bool, took: Duration) {
         let outcome = if admitted { "admitted" } else { "refused" };

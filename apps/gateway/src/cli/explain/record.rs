@@ -1,12 +1,11 @@
 //! A line of the audit, read back and told to people. What it does not have is left out; what it has besides is not
 //! looked at, so that a newer gateway's file can be read.
 
-use gateway_domain::Code;
+use gateway_domain::{Code, remedy::remedy};
 use gateway_server::gate::Check;
 use serde::Deserialize;
 
 use crate::cli::{
-    advice::remedy,
     corridor::{self, Outcome},
     page::Page,
 };

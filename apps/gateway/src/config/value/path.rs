@@ -5,7 +5,8 @@ use std::fmt;
 use super::{Scalar, Unfit, Value, through_serde};
 
 /// Paths that belong to the gateway itself; an endpoint may stand neither at nor below one.
-const RESERVED: [&str; 7] = ["/api", "/auth", "/health", "/healthz", "/readyz", "/metrics", "/openapi.json"];
+const RESERVED: [&str; 8] =
+    ["/api", "/auth", "/console", "/health", "/healthz", "/readyz", "/metrics", "/openapi.json"];
 
 /// The path of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -187,8 +188,17 @@ mod tests {
         for text in ["", "ws", "/ws/", "/a//b", "/a/../b", "/a?b", "/a b", "/a%20b", &"/x".repeat(200)] {
             assert!(why(text).contains("is not a valid path"), "{text}");
         }
-        for text in ["/api", "/api/v1/x", "/auth/token", "/healthz", "/health", "/readyz", "/metrics", "/openapi.json"]
-        {
+        for text in [
+            "/api",
+            "/api/v1/x",
+            "/auth/token",
+            "/console",
+            "/healthz",
+            "/health",
+            "/readyz",
+            "/metrics",
+            "/openapi.json",
+        ] {
             assert!(why(text).contains("collides"), "{text}");
         }
     }

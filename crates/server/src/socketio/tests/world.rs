@@ -132,6 +132,7 @@ impl World {
             doors: true,
             socketio: Some(Arc::clone(&front)),
             api: false,
+            console: false,
             max_body: 1 << 10,
             tasks: TaskTracker::new(),
             counters: Arc::new(Counters::default()),

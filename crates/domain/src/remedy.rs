@@ -1,18 +1,19 @@
-//! What to do about a refusal: for whoever wrote the client, and for whoever runs the gateway. One row for each code.
+//! What to do about a refusal: for whoever wrote the client, and for whoever runs the gateway. One row for each code,
+//! which the command line and the console both tell.
 
-use gateway_domain::Code;
+use crate::Code;
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::cli) struct Remedy {
+pub struct Remedy {
     /// What the client does best.
-    pub(in crate::cli) client: &'static str,
+    pub client: &'static str,
     /// What the operator looks at.
-    pub(in crate::cli) operator: &'static str,
+    pub operator: &'static str,
 }
 
 /// What to do about a code.
-pub(in crate::cli) const fn remedy(code: Code) -> Remedy {
+pub const fn remedy(code: Code) -> Remedy {
     let (client, operator) = match code {
         Code::AuthRequired => (
             "send a token: ?token=..., or the header Authorization: Bearer ...",
