@@ -115,7 +115,11 @@ impl Front {
 
     /// `@connections`.
     async fn managed(&self, stream: &mut BufReader<TcpStream>, request: &Request) -> Option<()> {
-        let (stage, id) = request.target.trim_start_matches('/').split_once("/@connections/")?;
+        let Some((stage, id)) = request.target.trim_start_matches('/').split_once("/@connections/") else {
+            // An API for WebSockets has no other resources.
+            let kind = [("content-type", "application/json")];
+            return answer(stream, 403, &kind, br#"{"message":"Missing Authentication Token"}"#).await;
+        };
         let wire = Wire { stage: stage.to_owned(), id: id.replace("%3D", "=").replace("%2F", "/").replace("%2B", "+") };
         let fault = |kind: &'static str| [("x-amzn-errortype", kind), ("content-type", "application/json")];
         if request.method == "POST" {
