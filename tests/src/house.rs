@@ -98,7 +98,7 @@ impl TestHouse {
             headers: HeaderMap::new(),
             secure: false,
         };
-        let candidate = self.house.gate.examine(&handshake, now)?;
+        let candidate = self.house.gate.examine(&handshake, now).await?;
         let Admitted { seat, standing, .. } = self.house.gate.admit(&handshake, candidate, now).await?;
         let Handshake { request_id, endpoint, address, .. } = handshake;
         let arrival = Arrival { request_id, endpoint, address, user_agent: None, autojoin: true };

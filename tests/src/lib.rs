@@ -24,6 +24,7 @@ pub mod house;
 pub mod jwks;
 pub mod kept;
 pub mod keys;
+pub mod lambda;
 pub mod node;
 pub mod plain;
 pub mod process;

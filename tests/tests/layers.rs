@@ -18,6 +18,7 @@ const AUTH: &str = "gateway-auth";
 const TRANSPORT: &str = "gateway-transport";
 const SERVER: &str = "gateway-server";
 const APP: &str = "gateway";
+const LAMBDA: &str = "gateway-lambda";
 
 const LAWS: &[Law] = &[
     // No runtime, no clock, no random, no metrics: whatever is true stays true under any front.
@@ -59,6 +60,12 @@ const LAWS: &[Law] = &[
         ]),
     },
     Law { name: APP, inside: &[DOMAIN, AUTH, TRANSPORT, SERVER], outside: Outside::Without(&["jsonwebtoken"]) },
+    // The same rooms behind API Gateway: of the app it has the configuration.
+    Law {
+        name: LAMBDA,
+        inside: &[DOMAIN, AUTH, TRANSPORT, SERVER, APP],
+        outside: Outside::Without(&["clap", "hyper", "jsonwebtoken", "tokio-tungstenite", "warp"]),
+    },
     // Measures from outside: it makes tokens, and knows nothing else of the gateway.
     Law { name: "loadtest", inside: &[DOMAIN, AUTH], outside: Outside::Without(&["jsonwebtoken", "tokio"]) },
     Law { name: "gateway-tests", inside: &[DOMAIN, AUTH, TRANSPORT, SERVER, APP], outside: Outside::Without(&[]) },
@@ -87,6 +94,16 @@ fn the_graphs_without_net_hold_no_sockets() -> Result<()> {
         let packages = graph(name, &["--no-default-features"])?;
         nothing_in(house::intruders(&format!("{name} without `net`"), &packages, forbidden))?;
     }
+    Ok(())
+}
+
+#[test]
+fn the_function_behind_api_gateway_holds_no_warp_and_serves_nothing() -> Result<()> {
+    nothing_in(house::intruders(LAMBDA, &graph(LAMBDA, &[])?, &["warp", "tokio-tungstenite", "clap"]))?;
+    // Its clients stand on hyper; what must not be there is the half of it that answers.
+    let tree = tree(LAMBDA, &["--edges", "normal,build,features"])?;
+    ensure!(tree.contains("hyper feature \"client\""), "the features of hyper were not found");
+    ensure!(!tree.contains("hyper feature \"server\""), "{LAMBDA} holds the server of hyper");
     Ok(())
 }
 
@@ -215,11 +232,15 @@ fn manifests() -> Result<Metadata> {
 
 /// What a package is built from on this platform: normal and build dependencies, all the way down.
 fn graph(package: &str, options: &[&str]) -> Result<house::Names> {
+    Ok(house::packages_of(&tree(package, &[&["--edges", "normal,build"], options].concat())?))
+}
+
+fn tree(package: &str, options: &[&str]) -> Result<String> {
     let output = Command::new(env!("CARGO"))
         .current_dir(root())
-        .args(["tree", "--locked", "--offline", "--edges", "normal,build", "--prefix", "none", "--package", package])
+        .args(["tree", "--locked", "--offline", "--prefix", "none", "--package", package])
         .args(options)
         .output()?;
     ensure!(output.status.success(), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(house::packages_of(&String::from_utf8(output.stdout)?))
+    Ok(String::from_utf8(output.stdout)?)
 }

@@ -2,6 +2,7 @@
 //! becomes the word that the crates have for it.
 
 mod doors;
+#[cfg(feature = "net")]
 mod heir;
 mod hooks;
 mod keys;
@@ -18,16 +19,20 @@ use gateway_domain::{
     PlanName,
     ban::{Ban, Subject},
     name::NodeName,
-    network::Network,
+};
+#[cfg(feature = "net")]
+use gateway_server::{
+    Drain, Gateway, Opening,
+    helm::Helm,
+    http::{MAX_BODY, Site},
+    socketio::Socketio,
 };
 use gateway_server::{
-    Drain, Gateway, House, Opening,
+    House,
     audit::{AddressDetail, Audit, Destination},
     clock,
     gate::Gate,
-    helm::Helm,
     house::Successor,
-    http::{MAX_BODY, Site},
     hub::{Hub, HubRules, OutboxBounds, WhenFull},
     issuing::Issuing,
     ledger::Ledger,
@@ -35,27 +40,30 @@ use gateway_server::{
     metrics::Metrics,
     plans::Plans,
     publish::Publisher,
-    socketio::Socketio,
     webhook::{Carry, Webhooks},
 };
-use gateway_transport::{
-    AddressLaw, AddressRule, Counters, ListenAddr, Listener, OriginLaw, TlsMaterial, TokenSources,
-};
+#[cfg(feature = "net")]
+use gateway_transport::{AddressLaw, AddressRule, Counters, ListenAddr, Listener, TlsMaterial};
+use gateway_transport::{OriginLaw, TokenSources};
+#[cfg(feature = "net")]
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+#[cfg(feature = "net")]
+use crate::config::value::{ListenAddress, TrustedProxy};
 use crate::{
-    config::{
-        self, Config, Loaded, Mode, Secrets,
-        value::{ListenAddress, TrustedProxy},
-    },
-    process, steer,
+    config::{self, Config, Loaded, Mode, Secrets},
+    process,
 };
+use doors::doors;
 pub use doors::namespaces;
-use doors::{doors, times};
+#[cfg(feature = "net")]
+use doors::times;
+#[cfg(feature = "net")]
 pub use heir::{Heir, heir};
 pub use keys::{keyring, keys, sets, signing_key};
 pub use material::usable;
 
+#[cfg(feature = "net")]
 /// What is kept of the time of a drain for the goodbye of those who were told last.
 const GOODBYE: Duration = Duration::from_secs(5);
 
@@ -144,9 +152,9 @@ fn under(loaded: &Loaded, secrets: &Secrets, parts: Parts) -> Result<House> {
         agent_source: claims.agent,
         token_sources: TokenSources::new(auth.token_sources.iter().map(token_source).collect()),
         ledger: Arc::clone(&ledger),
-        handshakes: Arc::clone(&handshakes),
         accounts: Arc::clone(&accounts),
         plans: plans(&loaded.config)?,
+        handshakes: Arc::clone(&handshakes),
         seats: Arc::clone(&hub),
     };
     let api_origins: Vec<String> = http.origins.iter().map(ToString::to_string).collect();
@@ -168,7 +176,7 @@ fn under(loaded: &Loaded, secrets: &Secrets, parts: Parts) -> Result<House> {
         ledger,
         api_keys: known_api_keys(api_keys, secrets),
         dev,
-        configuration: steer::as_json(&loaded.config),
+        configuration: serde_json::to_value(&loaded.config).unwrap_or_default(),
         successor: Successor::default(),
     })
 }
@@ -203,6 +211,7 @@ fn call_limits(config: &Config) -> CallLimits {
     CallLimits::new(config.http.rate.get().map(handshake_rate), of_keys)
 }
 
+#[cfg(feature = "net")]
 /// How a node leaves: whoever is not gone at the end of the window has a while for its goodbye.
 pub fn drain(server: &config::Server) -> Drain {
     let timeout = server.drain_timeout.get();
@@ -210,6 +219,7 @@ pub fn drain(server: &config::Server) -> Drain {
 }
 
 /// A gateway with its listeners bound, ready to run.
+#[cfg(feature = "net")]
 pub fn gateway(loaded: &Loaded, secrets: &Secrets, house: House, helm: &Helm) -> Result<Gateway> {
     let Config { server, admin, console, limits, socketio, .. } = &loaded.config;
     let house = Arc::new(house);
@@ -342,6 +352,7 @@ fn known_api_keys(keys: &[config::ApiKey], secrets: &Secrets) -> ApiKeys {
     }))
 }
 
+#[cfg(feature = "net")]
 fn address_law(server: &config::Server) -> AddressLaw {
     let rule = match server.client_address {
         config::ClientAddress::Peer => AddressRule::Peer,
@@ -349,7 +360,7 @@ fn address_law(server: &config::Server) -> AddressLaw {
         config::ClientAddress::Forwarded => AddressRule::Forwarded,
         config::ClientAddress::ProxyProtocol => AddressRule::ProxyProtocol,
     };
-    let networks: Vec<Network> = server
+    let networks: Vec<gateway_domain::network::Network> = server
         .trusted_proxies
         .iter()
         .filter_map(|proxy| match proxy {
@@ -360,6 +371,7 @@ fn address_law(server: &config::Server) -> AddressLaw {
     AddressLaw::new(rule, networks, server.trusted_proxies.contains(&TrustedProxy::Unix))
 }
 
+#[cfg(feature = "net")]
 fn listen_addr(address: &ListenAddress) -> ListenAddr {
     match address {
         ListenAddress::Tcp(address) => ListenAddr::Tcp(*address),

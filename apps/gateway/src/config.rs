@@ -53,6 +53,7 @@ pub use self::{
     socketio::{Namespace, Socketio},
     webhooks::{HookBreaker, HookEvent, HookQueue, Webhook},
 };
+#[cfg(feature = "net")]
 pub(crate) use self::{
     document::{Document, Node},
     fault::below,

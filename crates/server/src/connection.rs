@@ -8,7 +8,6 @@
 //! already here is not taken for silence; no deadline is lost by that, since every message is held against the
 //! token's deadline by itself. The [`Session`] decides, the loop does. Whatever way it ends, the [`Seat`] cleans up.
 
-mod greeting;
 mod line;
 mod message;
 mod refresh;
@@ -30,13 +29,13 @@ use tracing::{Span, field::display};
 
 use crate::{
     audit::Subject,
-    clock,
+    clock, greeting,
     house::House,
     hub::{Ending, Letter, Occupant, Orders, Put, Seat, notice},
     refusal::ErrorPayload,
 };
 pub use line::{Farewell, Line};
-use refresh::{RefreshQuota, Refreshed};
+use refresh::{Judged, RefreshQuota};
 use routing::Underway;
 
 /// How long a peer may take to answer a close.
@@ -47,7 +46,7 @@ const PING: &str = r#"{"type":"ping"}"#;
 /// A timer is never set further ahead than this.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
-type Refreshing = Pin<Box<dyn Future<Output = Result<Refreshed, Refusal>> + Send>>;
+type Refreshing = Pin<Box<dyn Future<Output = Result<Judged, Refusal>> + Send>>;
 
 /// The state of the loop.
 struct Connection<L> {
@@ -347,7 +346,7 @@ fn next_text(house: &House, occupant: &Occupant) -> Option<Outbound> {
 /// The outcome of the refresh under way; never, where there is none.
 async fn next_outcome(
     refreshing: &mut Option<(Option<String>, Refreshing)>,
-) -> (Option<String>, Result<Refreshed, Refusal>) {
+) -> (Option<String>, Result<Judged, Refusal>) {
     let Some((_, future)) = refreshing else { return std::future::pending().await };
     let outcome = future.await;
     let id = refreshing.take().and_then(|(id, _)| id);

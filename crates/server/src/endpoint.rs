@@ -6,12 +6,12 @@ mod paths;
 use std::{sync::Arc, time::Duration};
 
 use gateway_domain::{
-    PlanName, Role,
+    Code, PlanName, Refusal, Role,
     session::{OnExpiry, SessionRules},
     template::RoomTemplate,
     vocabulary::Vocabulary,
 };
-use gateway_transport::origin::OriginLaw;
+use gateway_transport::{origin::OriginLaw, query::Query};
 
 use crate::handler::MessageHandler;
 pub use namespaces::Namespaces;
@@ -109,4 +109,13 @@ pub enum MessagesScope {
     User,
     /// Each connection for itself.
     Connection,
+}
+
+/// Whether a connection is put into the rooms that one is put into by itself; who wants to recover them is not.
+pub fn autojoin(query: &Query) -> Result<bool, Refusal> {
+    match query.get("autojoin")? {
+        None | Some("true") => Ok(true),
+        Some("false") => Ok(false),
+        Some(_) => Err(Refusal::new(Code::InvalidRequest, "`autojoin` is true or false")),
+    }
 }

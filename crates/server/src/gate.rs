@@ -1,8 +1,9 @@
 //! The gate: every check between a handshake and a seat, in one order, the cheapest first.
 //!
-//! [`Gate::examine`] is local and never waits: draining, node full, address ban, address rate, Origin, token present.
-//! [`Gate::admit`] does what may wait: token valid, revoked, user ban, role, user rate, seat. Each check is a `?`;
-//! there is no path to a seat around any of them. A refresh goes through [`Gate::identify`], the middle of the same
+//! [`Gate::examine`] needs no token: draining, node full, address ban, address rate, Origin, token present.
+//! [`Gate::admit`] needs one: token valid, revoked, user ban, role, user rate, seat. Each check is a `?`;
+//! there is no path to a seat around any of them. Who keeps the seats and counts the knocks is a port ([`Seats`]): in a
+//! house that stands alone nothing but an unknown key makes anybody wait. A refresh goes through [`Gate::identify`], the middle of the same
 //! corridor.
 //!
 //! [`Gate::examine`] has two halves, for a door where the token comes later than the request: [`Gate::approach`] is about
@@ -97,20 +98,20 @@ pub struct Admitted<T = Seat> {
 }
 
 impl<S: Seats> Gate<S> {
-    /// The checks that need no token and no waiting.
-    pub fn examine(&self, handshake: &Handshake, now: Now) -> Result<Candidate, Refusal> {
-        self.approach(&handshake.address, now)?;
+    /// The checks that need no token.
+    pub async fn examine(&self, handshake: &Handshake, now: Now) -> Result<Candidate, Refusal> {
+        self.approach(&handshake.address, now).await?;
         self.present(handshake, Ok(None))
     }
 
     /// The first half: whether anybody may come in, and from there.
-    pub fn approach(&self, address: &ClientAddress, now: Now) -> Result<(), Refusal> {
+    pub async fn approach(&self, address: &ClientAddress, now: Now) -> Result<(), Refusal> {
         self.seats.open_to_newcomers()?;
         if let Some(ban) = self.ledger.ban_on(address, now) {
             return Err(banned(&ban));
         }
         if let Some(ip) = address.as_ip() {
-            self.handshakes.knock_from(ip)?;
+            self.seats.knock_from(&self.handshakes, ip, now).await?;
         }
         Ok(())
     }
@@ -128,7 +129,7 @@ impl<S: Seats> Gate<S> {
         Ok(Candidate { token })
     }
 
-    /// The checks that may wait, and the seat.
+    /// The checks that need a token, and the seat.
     pub async fn admit(
         &self,
         handshake: &Handshake,
@@ -139,10 +140,12 @@ impl<S: Seats> Gate<S> {
         let identified = self.identify(&candidate.token, &handshake.endpoint, agent.as_deref(), now).await?;
         handshake.parameters.are_of(&identified.principal)?;
         let user = &identified.principal.user;
-        self.handshakes.knock_of(user).map_err(|refusal| refusal.of_user(user))?;
+        let knocked = self.seats.knock_of(&self.handshakes, user, now).await;
+        knocked.map_err(|refusal| refusal.of_user(user))?;
         let Identified { principal, role, holding } = &identified;
         let endpoint = &handshake.endpoint;
-        let seat = self.seats.take(Claim { principal, role: role.as_ref(), plan: &holding.plan, endpoint }).await?;
+        let (request_id, role, plan) = (handshake.request_id, role.as_ref(), &*holding.plan);
+        let seat = self.seats.take(Claim { request_id, principal, role, plan, endpoint }).await?;
         let account = match handshake.endpoint.messages_scope {
             MessagesScope::User => self.accounts.of(user),
             MessagesScope::Connection => Arc::new(Account::default()),

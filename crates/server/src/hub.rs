@@ -58,16 +58,13 @@ use bounds::LiveBounds;
 pub use calls::{Calling, Ended};
 pub use delivery::{Post, Posted};
 pub use letter::Letter;
-#[cfg(feature = "net")]
-pub(crate) use membership::sender;
+pub use membership::{not_allowed_in, sender, too_many_rooms};
 pub use occupant::{Arrival, Occupant, Orders, Standing, Traffic, Transport};
 pub use outbox::{Class, Outbox, OutboxBounds, Put, WhenFull};
 use outgoing::Outgoing;
 pub use overview::{RoomOverview, Totals};
 pub use page::Page;
-#[cfg(feature = "net")]
-pub(crate) use requests::ended;
-pub use requests::{Addressed, Asking, Meant};
+pub use requests::{Addressed, Asking, Meant, ended};
 pub use seat::{Ending, Seat};
 pub use survey::Survey;
 
@@ -360,7 +357,8 @@ fn node_full() -> Refusal {
     Refusal::plain(Code::NodeFull).retry_after(Duration::from_secs(5))
 }
 
-fn seats_taken(user: &UserId, plan: &Plan) -> Refusal {
+/// The refusal of whoever finds all seats of the user taken.
+pub fn seats_taken(user: &UserId, plan: &Plan) -> Refusal {
     let limit = plan.connections.unwrap_or_default();
     Refusal::new(Code::ConnectionLimit, format!("all {limit} connections of this user are taken"))
         .because(format!("{user} holds {limit} connections, all that plan `{}` allows", plan.name))

@@ -11,8 +11,9 @@
 //! traces of others, [`house`] is what the rooms share, [`helm`] is what an operator steers by, `succession` puts one policy
 //! in the place of another, and [`gateway`] opens the listeners and closes the house.
 //!
-//! Without the default feature `net` (no sockets, no warp) the gate, the ledger, the limits, the hub and the refusals
-//! stand alone, for a front of another kind:
+//! Without the default feature `net` (no sockets, no warp) what is decided stands alone, for a front of another kind: the
+//! gate over [`gate::Seats`] of that front's own, the ledger, the limits, the plans, what a message asks for ([`intent`]),
+//! a [`refresh`], who calls ([`caller`]), what is published ([`publish::written`]), the [`greeting`], the refusals:
 //!
 //! ```
 //! use gateway_domain::{Code, Refusal, RequestId};
@@ -25,12 +26,15 @@
 //! ```
 
 pub mod audit;
+pub mod caller;
 pub mod clock;
 pub mod endpoint;
 pub mod gate;
+pub mod greeting;
 pub mod handler;
 pub mod house;
 pub mod hub;
+pub mod intent;
 pub mod issuing;
 mod journal;
 pub mod ledger;
@@ -38,6 +42,7 @@ pub mod limits;
 pub mod metrics;
 pub mod plans;
 pub mod publish;
+pub mod refresh;
 pub mod refusal;
 mod succession;
 pub mod trace;

@@ -7,6 +7,7 @@
 mod asking;
 mod recent;
 mod schemas;
+pub mod written;
 
 use std::sync::Arc;
 

@@ -117,7 +117,7 @@ impl Check {
         };
         let handshake = knock.handshake(house.gate.token_sources.as_slice(), token)?;
         let now = clock::now();
-        let candidate = house.gate.examine(&handshake, now)?;
+        let candidate = house.gate.examine(&handshake, now).await?;
         house.gate.admit(&handshake, candidate, now).await
     }
 

@@ -7,10 +7,9 @@ use gateway_domain::{
     session::{OnExpiry, SessionRules},
     vocabulary::Vocabulary,
 };
-use gateway_server::{
-    endpoint::{Endpoint, Endpoints, Handler, MessagesScope, RejectWith},
-    socketio::SessionTimes,
-};
+use gateway_server::endpoint::{Endpoint, Endpoints, Handler, MessagesScope, RejectWith};
+#[cfg(feature = "net")]
+use gateway_server::socketio::SessionTimes;
 use gateway_transport::OriginLaw;
 
 use crate::config::{self, Config};
@@ -37,6 +36,7 @@ pub fn namespaces(config: &Config) -> Result<Vec<Endpoint>> {
 }
 
 /// How sessions of Socket.IO are kept.
+#[cfg(feature = "net")]
 pub(super) fn times(socketio: &config::Socketio) -> SessionTimes {
     SessionTimes {
         ping_interval: socketio.ping_interval.get(),

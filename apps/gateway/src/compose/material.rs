@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use gateway_auth::FetchFault;
+#[cfg(feature = "net")]
 use gateway_transport::TlsMaterial;
 
 use super::{keys, own_issuer};
@@ -25,6 +26,7 @@ pub fn usable(loaded: &Loaded, secrets: &Secrets) -> Result<(), Faults> {
         let remedy = "Name a key that has a secret, or a private_key_file that fits its algorithm";
         fault("auth.issuer.key".into(), format!("{error:#}"), remedy.into());
     }
+    #[cfg(feature = "net")]
     if let Some(tls) = &secrets.tls
         && let Err(error) = TlsMaterial::from_pem(&tls.certificates, tls.key.expose())
     {

@@ -1,21 +1,23 @@
-//! What becomes of a message: held against the deadline, read in the words of its endpoint, counted, answered.
-//!
-//! What answers somebody (a pong, a reply that was asked for), a cancel, a refresh and what a priority route takes are
-//! not counted: an answer must not be what puts its sender over the limit, and an emergency stop must always pass.
+//! What becomes of a message: held against the deadline, read in the words of its endpoint, counted, answered. What it asks
+//! for is said by its [`Intent`].
 //!
 //! Where a line answers every message once, whatever bears an id has its answer in one place of each path: the last.
 
 use bytes::Bytes;
 use gateway_domain::{
     Code, Now, Refusal,
-    envelope::{Message, MessageFault, Notice, is_reserved_type},
+    envelope::{Message, MessageFault, Notice},
     rate::{Excess, Judgement},
 };
 use gateway_transport::{Outbound, SocketFault, Utf8Bytes};
 use serde_json::value::RawValue;
 
 use super::{Connection, line::Line};
-use crate::{audit::Event, endpoint::Handler};
+use crate::{
+    audit::Event,
+    endpoint::Handler,
+    intent::{Intent, Wish},
+};
 
 /// Why a message ended the connection.
 pub(super) enum End {
@@ -81,27 +83,30 @@ impl<L: Line> Connection<L> {
             let (connection, kind) = (self.occupant.id, shortened(&message.kind));
             tracing::debug!(connectionId = %connection, traceId = %trace, kind, "a message of a trace");
         }
+        match Intent::in_words_of_the_gateway(&message.kind) {
+            Some(intent) => self.does(message, intent, now),
+            None => self.on_routed(message, now),
+        }
+    }
+
+    /// Does what a message asks for.
+    pub(super) fn does(&mut self, message: &Message<'_>, intent: Intent<'_>, now: Now) {
         let id = message.id.as_deref();
-        match &*message.kind {
-            "pong" => self.done(id),
-            "auth.refresh" => self.on_refresh(message, now),
-            "reply" => self.on_reply(message, now),
-            "cancel" => self.on_cancel(message, now),
-            kind if is_reserved_type(kind) => {
-                if !self.counts(id, now) {
-                    return;
-                }
-                match kind {
-                    "ping" => self.pong(id, message.payload),
-                    "subscribe" => self.on_subscribe(message, now),
-                    "unsubscribe" => self.on_unsubscribe(message, now),
-                    _ => {
-                        let why = format!("`{}` is a word of the gateway's own", shortened(kind));
-                        self.not_understood(id, &MessageFault::Form(why), now);
-                    }
-                }
-            }
-            _ => self.on_routed(message, now),
+        if intent.is_counted && !self.counts(id, now) {
+            return;
+        }
+        match intent.wish {
+            Wish::Nothing => self.done(id),
+            Wish::Pong => self.pong(id, message.payload),
+            Wish::Refresh => self.on_refresh(message, now),
+            Wish::Subscribe => self.on_subscribe(message, now),
+            Wish::Unsubscribe => self.on_unsubscribe(message, now),
+            Wish::Reply => self.on_reply(message, now),
+            Wish::Answer(answer) => self.on_answer(message, &answer, now),
+            Wish::Cancel => self.on_cancel(message, now),
+            Wish::Send(found) => self.send(message, found, now),
+            Wish::Forbidden(refusal) => self.refuse(id, &refusal, now),
+            Wish::Unclear(fault) => self.not_understood(id, &fault, now),
         }
     }
 
@@ -154,8 +159,4 @@ impl<L: Line> Connection<L> {
         self.house.audit.refused_as(Event::MessageRefused, refusal, &self.subject(), now);
         self.say_error(id, refusal);
     }
-}
-
-pub(super) fn shortened(kind: &str) -> &str {
-    kind.get(..kind.floor_char_boundary(64)).unwrap_or_default()
 }

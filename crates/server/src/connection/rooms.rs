@@ -1,34 +1,24 @@
 //! `subscribe` and `unsubscribe`.
 
-use gateway_domain::{
-    Now, Room,
-    envelope::{Message, MessageFault},
-    history::Position,
-};
-use serde::Deserialize;
+use gateway_domain::{Now, Room, envelope::Message, history::Position};
 
 use super::{Connection, line::Line};
-
-#[derive(Deserialize)]
-struct Wish {
-    room: Room,
-    since: Option<Position>,
-}
+use crate::intent::Subscription;
 
 impl<L: Line> Connection<L> {
     pub(super) fn on_subscribe(&self, message: &Message<'_>, now: Now) {
         let id = message.id.as_deref();
-        match message.payload_as::<Wish>() {
+        match Subscription::read(message) {
             Ok(wish) => self.subscribe(id, &wish.room, wish.since.as_ref(), now),
-            Err(fault) => self.not_understood(id, &explained(&fault), now),
+            Err(fault) => self.not_understood(id, &fault, now),
         }
     }
 
     pub(super) fn on_unsubscribe(&self, message: &Message<'_>, now: Now) {
         let id = message.id.as_deref();
-        match message.payload_as::<Wish>() {
+        match Subscription::read(message) {
             Ok(wish) => self.house.hub.unsubscribe(&self.occupant, id, &wish.room),
-            Err(fault) => self.not_understood(id, &explained(&fault), now),
+            Err(fault) => self.not_understood(id, &fault, now),
         }
     }
 
@@ -38,9 +28,4 @@ impl<L: Line> Connection<L> {
             self.refuse(id, &refusal, now);
         }
     }
-}
-
-fn explained(fault: &MessageFault) -> MessageFault {
-    let form = r#"write {"room": "NAME"}, and to recover {"room": "NAME", "since": {"epoch": "...", "offset": 0}}"#;
-    MessageFault::Form(format!("{fault}; {form}"))
 }

@@ -9,7 +9,7 @@ use gateway_domain::{
     history::Position,
     pending::Unasked,
     relay::{Origin, Relay, Reply},
-    route::Match,
+    route::{Answer, Match},
     target::Target,
 };
 use gateway_transport::Inbound;
@@ -17,12 +17,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::{Connection, line::Line, message::shortened};
+use super::{Connection, line::Line};
 use crate::{
     clock,
     endpoint::Handler,
     handler::{Handled, Visit},
     hub::{Addressed, Asking, Class, Ending, Meant, Post, Posted, ended, sender},
+    intent::Intent,
 };
 
 /// What messages set going, and what their answers are to name.
@@ -157,41 +158,22 @@ impl<L: Line> Connection<L> {
             }
         }
         let house = Arc::clone(&self.house);
-        if let Some(answer) = house.routes.answer(&message.kind, message) {
-            return match &answer.correlation {
-                Some(correlation) => self.answers(message, Meant::Correlation(correlation), answer.more, now),
-                None => self.not_asked(message, Unasked::NotAsked, now),
-            };
-        }
         let standing = self.occupant.standing();
-        let speaker = sender(&self.occupant, &standing);
-        let Some(found) = house.routes.find(&speaker, message) else {
-            if is_counted || self.counts(id, now) {
-                let kind = shortened(&message.kind);
-                let why = if house.routes.takes(&speaker, &message.kind) {
-                    format!("no route takes `{kind}` like this: something is missing that says where it goes")
-                } else {
-                    format!("no route takes `{kind}` from here")
-                };
-                self.not_understood(id, &MessageFault::Form(why), now);
-            }
-            return;
-        };
-        if !found.route.is_priority() && !is_counted && !self.counts(id, now) {
-            return;
+        let intent = Intent::by_routes(message, &sender(&self.occupant, &standing), &house.routes);
+        // What a service was shown has been counted.
+        self.does(message, Intent { is_counted: intent.is_counted && !is_counted, ..intent }, now);
+    }
+
+    /// Passes on what answers a request by its correlation.
+    pub(super) fn on_answer(&mut self, message: &Message<'_>, answer: &Answer, now: Now) {
+        match &answer.correlation {
+            Some(correlation) => self.answers(message, Meant::Correlation(correlation), answer.more, now),
+            None => self.not_asked(message, Unasked::NotAsked, now),
         }
-        if let Some(wanted) = found.route.permission()
-            && !standing.principal.permissions.contains(wanted)
-        {
-            let refusal = Refusal::new(Code::Forbidden, format!("this needs the permission `{wanted}`"))
-                .because(format!("`{}` needs the permission `{wanted}`", shortened(&message.kind)));
-            return self.refuse(id, &refusal, now);
-        }
-        self.send(message, found, now);
     }
 
     /// Sends a message on, by the route that takes it.
-    fn send(&mut self, message: &Message<'_>, found: Match<'_>, now: Now) {
+    pub(super) fn send(&mut self, message: &Message<'_>, found: Match<'_>, now: Now) {
         let Match { route, targets, correlation } = found;
         if let [Target::Subscribe(_), ..] = targets.as_slice() {
             // Where the payload says so as a `subscribe` would, what was missed is recovered.

@@ -4,18 +4,21 @@
 //! to ask. A front without a hub of its own keeps them in a table elsewhere. What is taken is given back when it is
 //! dropped, or by whatever the front does at the end of a connection.
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{fmt, future::Future, net::IpAddr, sync::Arc};
 
-use gateway_domain::{Principal, Refusal, Role, plan::Plan};
+use gateway_domain::{Now, Principal, Refusal, RequestId, Role, UserId, plan::Plan};
 
 use crate::{
     endpoint::Endpoint,
     hub::{Hub, Seat},
+    limits::HandshakeLimits,
 };
 
 /// Who wants to sit down: everything before it in the corridor has been passed.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim<'a> {
+    /// The handshake.
+    pub request_id: RequestId,
     /// Who.
     pub principal: &'a Principal,
     /// As what it is admitted.
@@ -33,6 +36,26 @@ pub trait Seats: fmt::Debug + Send + Sync {
 
     /// Refuses where nobody can be let in at all. It neither waits nor asks anybody.
     fn open_to_newcomers(&self) -> Result<(), Refusal>;
+
+    /// Counts a handshake from an address: in this process, unless the front has none that stays.
+    fn knock_from(
+        &self,
+        limits: &HandshakeLimits,
+        address: IpAddr,
+        _now: Now,
+    ) -> impl Future<Output = Result<(), Refusal>> + Send {
+        std::future::ready(limits.knock_from(address))
+    }
+
+    /// Counts a handshake of a user, likewise.
+    fn knock_of(
+        &self,
+        limits: &HandshakeLimits,
+        user: &UserId,
+        _now: Now,
+    ) -> impl Future<Output = Result<(), Refusal>> + Send {
+        std::future::ready(limits.knock_of(user))
+    }
 
     /// Takes a seat, or says why not: at once, or as soon as whoever counts has answered.
     fn take(&self, claim: Claim<'_>) -> impl Future<Output = Result<Self::Seat, Refusal>> + Send;

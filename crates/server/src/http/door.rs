@@ -7,7 +7,7 @@ use gateway_domain::{
     ban::{Ban, Subject as Banned},
     trace::Trace,
 };
-use gateway_transport::{ClientAddress, CloseFrame, Query, Socket, SocketLimits, Upgrade, examine, upgraded};
+use gateway_transport::{ClientAddress, CloseFrame, Socket, SocketLimits, Upgrade, examine, upgraded};
 use http::Method;
 use hyper::upgrade::OnUpgrade;
 use tracing::Instrument;
@@ -17,7 +17,7 @@ use super::{Call, Site, answer::Answer, bans::meets};
 use crate::{
     audit::{Event, Subject},
     clock, connection,
-    endpoint::{Endpoint, Parameters, RejectWith},
+    endpoint::{Endpoint, Parameters, RejectWith, autojoin},
     gate::{Admitted, Handshake},
     house::House,
     hub::{Arrival, Occupant, Page, Seat},
@@ -73,17 +73,8 @@ pub(super) async fn open(site: &Arc<Site>, call: &mut Call, endpoint: Arc<Endpoi
 async fn pass(site: &Site, handshake: &Handshake) -> Result<Admitted, Refusal> {
     let now = clock::now();
     let gate = &site.house.gate;
-    let candidate = gate.examine(handshake, now)?;
+    let candidate = gate.examine(handshake, now).await?;
     gate.admit(handshake, candidate, now).await
-}
-
-/// Whether a connection is put into the rooms that one is put into by itself; who wants to recover them is not.
-pub(super) fn autojoin(query: &Query) -> Result<bool, Refusal> {
-    match query.get("autojoin")? {
-        None | Some("true") => Ok(true),
-        Some("false") => Ok(false),
-        Some(_) => Err(Refusal::new(Code::InvalidRequest, "`autojoin` is true or false")),
-    }
 }
 
 /// The answer to somebody who is let in; the connection runs as a task of its own, so that nothing of the handshake

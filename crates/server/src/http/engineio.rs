@@ -18,10 +18,11 @@ use warp::reply::Response;
 use super::{
     Call, Site,
     answer::{Answer, BodyStream, collect_patiently, json_with},
-    door::{UPGRADE_PATIENCE, autojoin, switching},
+    door::{UPGRADE_PATIENCE, switching},
 };
 use crate::{
     clock,
+    endpoint::autojoin,
     socketio::{EngineFault, Request, Shared, Socketio, Visitor, open},
 };
 
@@ -103,11 +104,11 @@ async fn attend(site: &Arc<Site>, front: &Arc<Socketio>, call: &mut Call, body: 
     if query.get("EIO")? != Some("4") {
         return numbered(site, call, EngineFault::Version);
     }
-    begin(site, front, call, query, wanted)
+    begin(site, front, call, query, wanted).await
 }
 
 /// Opens a session: the first half of the corridor, and the page; the rest waits for the token.
-fn begin(site: &Arc<Site>, front: &Arc<Socketio>, call: &mut Call, query: Query, wanted: Wanted) -> Answer {
+async fn begin(site: &Arc<Site>, front: &Arc<Socketio>, call: &mut Call, query: Query, wanted: Wanted) -> Answer {
     let upgrade = match wanted {
         Wanted::Polling => None,
         Wanted::Websocket => match upgrade(call) {
@@ -115,7 +116,7 @@ fn begin(site: &Arc<Site>, front: &Arc<Socketio>, call: &mut Call, query: Query,
             None => return numbered(site, call, EngineFault::Request),
         },
     };
-    site.house.gate.approach(&call.address, clock::now())?;
+    site.house.gate.approach(&call.address, clock::now()).await?;
     site.house.namespaces.admits_page(&call.headers, call.info.secure)?;
     let visitor = Visitor {
         request_id: call.request_id,

@@ -7,11 +7,11 @@ use serde::Deserialize;
 use super::{
     Call, MAX_BODY, Site,
     answer::{Answer, BodyStream, json, read},
-    caller::{api_key, wrong_key},
     operation::{Access, Body, Content, Declared, Topic, Verb, shape},
 };
 use crate::{
     audit::{Event, Subject},
+    caller::{api_key, wrong_key},
     clock,
     issuing::{Issued, Issuing},
     ledger::banned,
@@ -81,7 +81,8 @@ struct RefreshBody {
 /// Tokens for an API key.
 pub(super) async fn issue(site: &Site, call: &Call, body: impl BodyStream) -> Answer {
     let issuing = may_try(site, call)?;
-    let key = api_key(call)?.ok_or_else(|| Refusal::new(Code::AuthRequired, "send the API key as X-API-Key"))?;
+    let key =
+        api_key(&call.headers)?.ok_or_else(|| Refusal::new(Code::AuthRequired, "send the API key as X-API-Key"))?;
     let NothingAsked {} = read(&call.headers, body, site.max_body, Some(NothingAsked {})).await?;
     let key = site.house.api_keys.find(&key).ok_or_else(wrong_key)?;
     let issued = issuing.issue(&key.grant, clock::now()).await?;

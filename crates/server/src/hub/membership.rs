@@ -50,14 +50,12 @@ impl Hub {
         let mut books = self.books.lock();
         let books = &mut *books;
         if !here.stands(|standing| books.laws.may_join(room, &sender(here, standing))) {
-            let why = format!("the rules of rooms do not let you into `{room}`");
-            return Err(Refusal::new(Code::Forbidden, why));
+            return Err(not_allowed_in(room));
         }
         let own = books.registry.rooms(here.id);
         let most = books.rooms_per_connection;
         if own.len() >= most && !own.contains(room) {
-            let why = format!("a connection is in {most} rooms at most: unsubscribe from one");
-            return Err(Refusal::new(Code::LimitExceeded, why));
+            return Err(too_many_rooms(most));
         }
         if books.registry.get(here.id).is_none() {
             // It is on its way out.
@@ -152,8 +150,18 @@ impl Hub {
     }
 }
 
+/// The refusal of whom the rules of rooms do not let in.
+pub fn not_allowed_in(room: &Room) -> Refusal {
+    Refusal::new(Code::Forbidden, format!("the rules of rooms do not let you into `{room}`"))
+}
+
+/// The refusal of who is in so many rooms already.
+pub fn too_many_rooms(most: usize) -> Refusal {
+    Refusal::new(Code::LimitExceeded, format!("a connection is in {most} rooms at most: unsubscribe from one"))
+}
+
 /// A connection as routes and rules see it.
-pub(crate) fn sender<'a>(here: &'a Occupant, standing: &'a super::Standing) -> Sender<'a> {
+pub fn sender<'a>(here: &'a Occupant, standing: &'a super::Standing) -> Sender<'a> {
     Sender {
         principal: &standing.principal,
         connection: here.id,

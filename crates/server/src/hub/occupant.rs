@@ -238,6 +238,7 @@ impl Occupant {
     }
 
     /// All that waited has been written: since when the oldest had been on its way, where that is known.
+    #[cfg(feature = "net")]
     pub(crate) fn waited_since(&self) -> Option<Since> {
         if self.waits_since.load(Ordering::Relaxed) == 0 {
             return None;

@@ -24,7 +24,7 @@ use crate::{clock, metrics::Histogram};
 /// Without a network nothing is written.
 #[cfg(not(feature = "net"))]
 #[derive(Debug, Default)]
-pub(super) struct Scratch;
+pub(super) struct Scratch(());
 
 /// So many connections are written to before others have a turn.
 pub(super) const WRITTEN: usize = 256;

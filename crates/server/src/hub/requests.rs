@@ -193,7 +193,7 @@ impl Hub {
 }
 
 /// The error that ends a request. An asker with a correlation of its own finds it in there.
-pub(crate) fn ended(id: Option<&str>, refusal: &Refusal, correlation: Option<&Correlation>) -> String {
+pub fn ended(id: Option<&str>, refusal: &Refusal, correlation: Option<&Correlation>) -> String {
     let mut payload = serde_json::to_value(ErrorPayload::of(refusal)).unwrap_or_default();
     let carried = correlation.and_then(|own| serde_json::from_str(&own.as_payload()).ok());
     if let (Value::Object(payload), Some(Value::Object(carried))) = (&mut payload, carried) {

@@ -11,6 +11,10 @@ use super::{HouseClock, Limiter, bounded::BoundedCounts, quota};
 
 /// The most addresses, and the most users, that are counted apart.
 pub const MOST_KEYS: usize = 100_000;
+/// What an address reads that knocks too often.
+pub const TOO_MANY_FROM_ADDRESS: &str = "too many handshakes from this address";
+/// What a user reads who does.
+pub const TOO_MANY_OF_USER: &str = "too many handshakes of this user";
 
 /// A rate, and how many may come at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +58,13 @@ struct Offences {
     count: u32,
 }
 
+impl HandshakeRate {
+    /// The refusal of whoever comes more often, and when it makes sense to come again.
+    pub fn exceeded(&self, message: &'static str, wait: Duration) -> Refusal {
+        Refusal::new(Code::RateLimited, message).retry_after(wait).limit(self.rate)
+    }
+}
+
 impl HandshakeLimits {
     /// The limits; none is off.
     pub fn new(by_address: Option<HandshakeRate>, by_user: Option<HandshakeRate>, auto_ban: Option<AutoBan>) -> Self {
@@ -67,14 +78,14 @@ impl HandshakeLimits {
 
     /// Counts a handshake from an address.
     pub fn knock_from(&self, address: IpAddr) -> Result<(), Refusal> {
-        self.by_address.as_ref().map_or(Ok(()), |counter| {
-            counter.count(&Network::of_customer(address), "too many handshakes from this address")
-        })
+        self.by_address
+            .as_ref()
+            .map_or(Ok(()), |counter| counter.count(&Network::of_customer(address), TOO_MANY_FROM_ADDRESS))
     }
 
     /// Counts a handshake of a user.
     pub fn knock_of(&self, user: &UserId) -> Result<(), Refusal> {
-        self.by_user.as_ref().map_or(Ok(()), |counter| counter.count(user, "too many handshakes of this user"))
+        self.by_user.as_ref().map_or(Ok(()), |counter| counter.count(user, TOO_MANY_OF_USER))
     }
 
     /// Notes that a handshake from there was refused for a fault of its own; how long to ban it for, where it is time.
@@ -113,6 +124,11 @@ impl HandshakeLimits {
         }
     }
 
+    /// The rates of an address and of a user, for whoever counts elsewhere.
+    pub fn rates(&self) -> (Option<HandshakeRate>, Option<HandshakeRate>) {
+        (self.by_address.as_ref().map(|counter| counter.told), self.by_user.as_ref().map(|counter| counter.told))
+    }
+
     /// How many addresses and users are counted, for whoever watches the memory.
     pub fn counted(&self) -> (usize, usize) {
         (
@@ -132,7 +148,7 @@ impl<K: Hash + Eq + Clone> Counter<K> {
     pub(super) fn count(&self, key: &K, message: &'static str) -> Result<(), Refusal> {
         self.limiter.check_key(key).map_err(|until| {
             let wait = until.wait_time_from(HouseClock.now());
-            Refusal::new(Code::RateLimited, message).retry_after(wait).limit(self.told.rate)
+            self.told.exceeded(message, wait)
         })
     }
 

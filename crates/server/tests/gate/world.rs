@@ -238,7 +238,7 @@ impl World {
     }
 
     pub(crate) async fn pass_at(&self, handshake: &Handshake, now: Now) -> Result<Admitted, Refusal> {
-        let candidate = self.house.gate.examine(handshake, now)?;
+        let candidate = self.house.gate.examine(handshake, now).await?;
         self.house.gate.admit(handshake, candidate, now).await
     }
 

@@ -33,7 +33,8 @@ struct Limits {
     message_bytes: usize,
 }
 
-pub(super) fn text(occupant: &Occupant, now: Now) -> String {
+/// The greeting, as it is said to whoever has just come in.
+pub fn text(occupant: &Occupant, now: Now) -> String {
     occupant.stands(|standing| {
         let principal = &standing.principal;
         let payload = Greeting {
