@@ -15,6 +15,7 @@ use gateway_tests::{
     crowd::{Sitting, address, connect_from},
     eventually,
     raw::{Raw, upgrade},
+    scrape::Scrape,
     tokens::token,
 };
 use serde_json::{Value, json};
@@ -137,6 +138,8 @@ async fn an_address_that_overdoes_it_is_banned_for_a_while_by_itself() {
     assert_eq!(inside.closed().await.0, 4007, "a ban reaches whoever is inside");
     let laid = gateway.audited("the ban", |line| line["event"] == "ban.laid").await;
     assert!(laid["reason"].as_str().unwrap().contains(villain), "{laid}");
+    let counted = Scrape::of(&gateway).await.sum("gateway_bans_laid_total", &[("by", "gateway")]);
+    assert_eq!(counted, 1.0);
     knock(&gateway, neighbour, &ann).await.expect("another address").leave().await;
     let back = eventually(6, "the ban ends", async || knock(&gateway, villain, &ann).await.ok()).await;
     back.leave().await;

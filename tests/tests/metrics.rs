@@ -55,6 +55,7 @@ async fn every_metric_of_the_page_moves_when_what_it_counts_happens_and_pages_an
     let mut seen = Seen::default();
     doors::who_comes_and_goes(&mut seen).await;
     doors::who_is_kept_out(&mut seen).await;
+    doors::who_comes_by_socketio(&mut seen).await;
     crossing::what_is_said_and_asked(&mut seen).await;
     crossing::what_waits_and_is_let_go(&mut seen).await;
     machinery::sets_of_keys(&mut seen).await;

@@ -72,7 +72,7 @@ fn logged(gateway: &TestGateway) -> Vec<Value> {
     gateway.written().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_with_a_trace_is_followed_into_its_answer_the_hook_the_agent_the_audit_and_the_log() {
     let receiver = Receiver::start().await;
     let gateway = gateway(&receiver);
@@ -110,7 +110,7 @@ async fn a_call_with_a_trace_is_followed_into_its_answer_the_hook_the_agent_the_
     assert_eq!((&line["code"], &line["traceId"]), (&json!("FORBIDDEN"), &json!(TRACE)), "{line}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handshake_and_a_message_with_a_trace_are_followed_too() {
     let receiver = Receiver::start().await;
     let gateway = gateway(&receiver);
@@ -160,7 +160,7 @@ async fn a_handshake_and_a_message_with_a_trace_are_followed_too() {
     assert!(begins["traceId"] == TRACE && begins["requestId"].is_string(), "{begins}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_trace_is_ignored() {
     let receiver = Receiver::start().await;
     let gateway = gateway(&receiver);
@@ -180,4 +180,23 @@ async fn what_is_no_trace_is_ignored() {
     assert!(messages.iter().all(|request| request.header("traceparent").is_empty()));
     assert!(gateway.audit().iter().all(|line| line.get("traceId").is_none()));
     assert!(logged(&gateway).iter().all(|line| line.get("traceId").is_none() && line["span"].get("traceId").is_none()));
+}
+
+#[tokio::test]
+async fn the_finest_log_of_all_holds_no_token() {
+    let gateway = TestGateway::with("[server]\nlog = \"trace\"\n");
+    // By the query, by a header, in the band, in a call; good ones and bad ones. Its end searches for them.
+    let mut ann = dashboard(&gateway, "ann").await;
+    ann.send(json!({"type": "auth.refresh", "id": "1", "payload": {"token": token("ann", "dashboard")}})).await;
+    assert_eq!(ann.json().await["type"], "auth.refreshed");
+    ann.send(
+        json!({"type": "auth.refresh", "id": "2", "payload": {"token": format!("{}x", token("ann", "dashboard"))}}),
+    )
+    .await;
+    assert_eq!(ann.json().await["type"], "error");
+    let bearer = format!("Bearer {}", token("bob", "dashboard"));
+    TestClient::open(&gateway.ws("/ws/dashboard"), &[("authorization", &bearer)]).await.unwrap().leave().await;
+    TestClient::connect(&gateway, "/ws/agent", &token("bob", "dashboard")).await.unwrap_err();
+    assert_eq!(gateway.api("GET", "/api/v1/rooms", None).await.0, 200);
+    assert!(gateway.written().contains("TRACE") || gateway.written().contains("DEBUG"), "{}", gateway.written());
 }

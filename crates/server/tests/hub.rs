@@ -400,3 +400,30 @@ async fn an_occupant_knows_what_it_said_and_when_it_was_heard() {
     ann.restand(standing);
     assert_eq!(ann.stands(|standing| standing.role.as_ref().map(ToString::to_string)).as_deref(), Some("viewer"));
 }
+
+/// What the connections said and heard is added up while they end: it never runs backwards, nobody is counted twice, and
+/// in the end nothing is missing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_said_is_added_up_while_those_who_said_it_go() {
+    let place = Place::with(3_000);
+    let plan = plan(None, OnConnectionLimit::RejectNew);
+    let mut guests = Vec::new();
+    for n in 0..2_000 {
+        let (seat, occupant) = place.guest(&format!("u{n}"), &plan);
+        occupant.traffic.received(10);
+        guests.push(seat);
+    }
+    let leaving = std::thread::spawn(move || guests.into_iter().for_each(drop));
+    let told = |text: &str| -> u64 {
+        let line = text.lines().find_map(|line| line.strip_prefix("gateway_received_bytes_total{endpoint=\"/ws\"} "));
+        line.unwrap_or_else(|| panic!("it is not told:\n{text}")).parse().unwrap()
+    };
+    let mut last = 0;
+    while !leaving.is_finished() {
+        let now = told(&place.told().await);
+        assert!((last..=20_000).contains(&now), "{last} and then {now}");
+        last = now;
+    }
+    leaving.join().unwrap();
+    assert_eq!(told(&place.told().await), 20_000);
+}

@@ -1,7 +1,7 @@
 //! What is counted at the doors.
 
 use gateway_tests::{Claims, TestClient, TestGateway, rooms::UNLIMITED, scrape::Scrape, tokens::token};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Seen, shows};
 
@@ -71,4 +71,24 @@ pub(super) async fn who_is_kept_out(seen: &mut Seen) {
     assert_eq!(scrape.sum("gateway_bans_laid_total", &[("by", "operator")]), 2.0);
     assert_eq!(scrape.sum("gateway_revocations", &[]), 1.0);
     seen.changed(&before, &scrape);
+}
+
+/// A page of Socket.IO: at the path of its namespace, by what carries it.
+pub(super) async fn who_comes_by_socketio(seen: &mut Seen) {
+    let config = "[[socketio.namespaces]]\npath = \"/dashboard\"\nroles = [\"dashboard\"]\n";
+    let gateway = TestGateway::with(&format!("{UNLIMITED}{config}"));
+    let before = Scrape::of(&gateway).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let door = gateway.http("/socket.io/?EIO=4&transport=polling");
+    let opening = http.get(&door).send().await.unwrap().text().await.unwrap();
+    let opening: Value = serde_json::from_str(opening.strip_prefix('0').expect("an open packet")).unwrap();
+    let session = format!("{door}&sid={}", opening["sid"].as_str().unwrap());
+    let connect = format!("40/dashboard,{}", json!({"token": token("ann", "dashboard")}));
+    assert_eq!(http.post(&session).body(connect).send().await.unwrap().status(), 200);
+    let place = [("endpoint", "/dashboard"), ("role", "dashboard"), ("transport", "socketio-polling")];
+    let here = shows(&gateway, "she is here", |scrape| scrape.sum("gateway_connections", &place) == 1.0).await;
+    assert_eq!(here.sum("gateway_connections", &[]), 1.0, "{}", here.text);
+    assert_eq!(here.sum("gateway_connections_admitted_total", &place), 1.0);
+    assert_eq!(here.sum("gateway_handshake_seconds_count", &[("outcome", "admitted")]), 1.0);
+    seen.changed(&before, &here);
 }
