@@ -27,6 +27,7 @@ pub mod keys;
 pub mod node;
 pub mod plain;
 pub mod process;
+pub mod proxy;
 pub mod python;
 pub mod raw;
 pub mod receiver;
