@@ -14,7 +14,7 @@ FUZZ_TARGETS := engineio socketio websocket
 # What `make run` passes on, for instance: make run ARGS="serve --config gateway.toml"
 ARGS ?=
 
-.PHONY: help run test alone check coverage bench targets peers soak fuzz doc fmt node browser python
+.PHONY: help run test alone check coverage bench targets peers soak fuzz doc fmt node browser python proxies chart
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ help: ## this list
 run: ## the gateway from these sources; without a configuration in dev mode on loopback (ARGS="..." is passed on)
 	$(CARGO) run --locked -p gateway -- $(ARGS)
 
-test: node browser python ## every test of the workspace, then each library by itself
+test: node browser python proxies ## every test of the workspace, then each library by itself
 	$(CARGO) test --workspace --locked --no-fail-fast
 	$(MAKE) --no-print-directory alone
 
@@ -56,7 +56,7 @@ targets: ## each target of docs/performance.md beside what this machine measures
 peers: ## the servers that the load test can measure beside the gateway (loadtest --peers ws,socketio,uws), from npm
 	npm ci --prefix apps/loadtest/peers --no-audit --no-fund --ignore-scripts
 
-soak: node browser python ## the long tests that `make test` leaves out (those marked #[ignore]), one after the other
+soak: node browser python proxies ## the long tests that `make test` leaves out (those marked #[ignore]), one after the other
 	$(CARGO) test --workspace --locked -- --ignored --test-threads=1
 
 fuzz: ## properties with many random cases (FUZZ_CASES=20000), then, with a nightly compiler and cargo-fuzz, the targets of fuzz/ (FUZZ_SECONDS=60 each)
@@ -74,6 +74,13 @@ doc: ## the API documentation, into the target folder
 
 fmt: ## formats every file
 	$(CARGO) fmt --all
+
+chart: ## what Helm makes of the chart (deploy/helm/rendered), which the tests look at; after a change of the chart, and with helm at hand
+	@command -v helm >/dev/null 2>&1 || { echo "helm is missing: the chart was not rendered" >&2; exit 1; }
+	helm lint --strict deploy/helm/gateway
+	helm template gateway deploy/helm/gateway --kube-version 1.33.0 > deploy/helm/rendered/default.yaml
+	helm template gateway deploy/helm/gateway --kube-version 1.33.0 -f deploy/helm/everything.yaml > deploy/helm/rendered/everything.yaml
+	find deploy/helm/gateway deploy/helm/everything.yaml -type f | LC_ALL=C sort | xargs cat | sha256sum | cut -d ' ' -f 1 > deploy/helm/rendered/sha256
 
 # The Node clients of the tests. npm writes the file named here, so it is older than the lock when the lock changed.
 node: tests/node/node_modules/.package-lock.json
@@ -109,3 +116,15 @@ browser:
 		echo "Chromium is missing: installing chromium"; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; \
 	else echo "Chromium is missing: install it, the tests try pages in it" >&2; exit 1; fi
+
+# The proxies whose files ship (deploy/proxies), each tried in front of gateways. None of them is started as a service.
+proxies:
+	@missing=(); \
+	test -x /usr/sbin/nginx || missing+=(nginx-light); \
+	test -x /usr/sbin/haproxy || missing+=(haproxy); \
+	command -v caddy >/dev/null 2>&1 || missing+=(caddy); \
+	if [ "$${#missing[@]}" = 0 ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+		echo "installing: $${missing[*]}"; \
+		apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}"; \
+	else echo "missing: $${missing[*]}: install them, the tests put them in front of gateways" >&2; exit 1; fi

@@ -39,10 +39,20 @@ pub struct DevGateway {
 }
 
 impl DevGateway {
-    /// Starts one on a free port.
+    /// Starts one on a free port, as cargo would.
     pub fn start() -> Self {
+        Self::with(|command| command.env("CARGO_MANIFEST_DIR", env!("CARGO_MANIFEST_DIR")))
+    }
+
+    /// Starts one on a free port, as somebody who has the program alone.
+    pub fn alone() -> Self {
+        Self::with(|command| command.env_remove("CARGO_MANIFEST_DIR"))
+    }
+
+    fn with(place: impl FnOnce(&mut Command) -> &mut Command) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut command = bare(folder.path());
+        place(&mut command);
         command.args(["serve", "--listen", "127.0.0.1:0"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program");
         let complaints = Arc::new(Mutex::new(String::new()));
@@ -77,7 +87,7 @@ impl DevGateway {
 
     /// The commands of the banner, as printed.
     pub fn commands(&self) -> Vec<&str> {
-        let runs = |line: &&str| line.starts_with("  ") && (line.contains("curl ") || line.contains("-p gateway --"));
+        let runs = |line: &&str| line.starts_with("  ") && (line.contains("curl ") || line.contains(" connect "));
         self.banner.lines().filter(runs).map(str::trim).collect()
     }
 

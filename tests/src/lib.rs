@@ -28,6 +28,7 @@ pub mod lambda;
 pub mod node;
 pub mod plain;
 pub mod process;
+pub mod proxy;
 pub mod python;
 pub mod raw;
 pub mod receiver;

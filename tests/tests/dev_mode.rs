@@ -80,6 +80,22 @@ async fn each_run_has_keys_of_its_own_and_says_no_token_in_its_log() {
     }
 }
 
+#[test]
+fn whoever_has_the_program_alone_is_shown_how_to_call_it_and_not_cargo() {
+    let program = gateway_tests::gateway::program().display().to_string();
+    let (by_cargo, alone) = (DevGateway::start(), DevGateway::alone());
+    assert!(by_cargo.banner.contains("cargo run -q -p gateway -- connect") && !by_cargo.banner.contains(&program));
+    assert!(alone.banner.contains(&format!("{program} connect")) && !alone.banner.contains("cargo"));
+    let output = alone.paste(alone.commands().iter().find(|line| line.contains("/ws/dashboard")).unwrap());
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn a_first_run_begins_with_its_banner_and_no_warning() {
+    let gateway = DevGateway::start();
+    assert!(!gateway.complaints().contains("WARN"), "{}", gateway.complaints());
+}
+
 #[tokio::test]
 async fn it_answers_nobody_on_behalf_of_others_and_to_no_other_name() {
     let gateway = DevGateway::start();

@@ -47,6 +47,23 @@ fn play(path: &str) {
     }
 }
 
+/// What stands under a heading, played where there is nothing but the program.
+#[test]
+fn the_five_minutes_need_nothing_but_the_program() {
+    let page = Page::read("docs/operations.md");
+    let blocks = page.under("Five minutes");
+    assert!(blocks.len() >= 6, "{}", blocks.len());
+    let mut stage = Stage::bare();
+    for block in blocks {
+        for other in ["cargo", "curl", "docs/", "deploy/", "../"] {
+            assert!(!block.text.contains(other), "line {}: `{other}` is more than the program", block.line);
+        }
+        if let Err(fault) = stage.perform(block) {
+            panic!("docs/operations.md, the block at line {}: {fault}", block.line);
+        }
+    }
+}
+
 macro_rules! pages {
     ($($name:ident $path:literal,)*) => {
         $(#[test]
@@ -78,10 +95,12 @@ pages! {
     the_performance_page_does_what_it_says "docs/performance.md",
     the_protocol_page_does_what_it_says "docs/protocol.md",
     the_routing_page_does_what_it_says "docs/routing.md",
+    the_index_does_what_it_says "docs/README.md",
     the_security_page_does_what_it_says "docs/security.md",
     the_socketio_page_does_what_it_says "docs/socketio.md",
     the_troubleshooting_page_does_what_it_says "docs/troubleshooting.md",
     the_webhooks_page_does_what_it_says "docs/webhooks.md",
+    the_two_gateways_on_one_machine_do_what_their_page_says "deploy/compose/README.md",
     the_control_centre_does_what_its_page_says "deploy/examples/agent-control-centre/README.md",
     the_dashboard_does_what_its_page_says "deploy/examples/dashboard/README.md",
     the_nodes_page_does_what_its_page_says "deploy/examples/nodes-page/README.md",

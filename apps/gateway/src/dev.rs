@@ -13,6 +13,8 @@ use crate::{
     config::{DEV_API_KEY, DEV_SECRET, Loaded, Secrets},
 };
 
+/// How the commands of the banner begin where cargo runs this.
+const BY_CARGO: &str = "cargo run -q -p gateway --";
 /// How long the tokens of the banner last.
 const TOKEN_LIFE: Duration = Duration::from_secs(8 * 3600);
 
@@ -50,7 +52,7 @@ pub fn banner(
     let rule = "=".repeat(78);
     writeln!(text, "{rule}")?;
     writeln!(text, "  DEV MODE: keys made up for this run, this machine only. NOT for production.")?;
-    writeln!(text, "  Bans and revocations are kept in memory. For a real one: gateway config reference")?;
+    writeln!(text, "  Bans and revocations are kept in memory. For a real one: docs/operations.md, \"Five minutes\"")?;
     writeln!(text, "{rule}")?;
     writeln!(text, "Tokens, good for 8 hours or until this process ends:\n")?;
     for (user, role) in [("agent-1", "agent"), ("ann", "dashboard"), ("root", "admin")] {
@@ -72,5 +74,15 @@ pub fn banner(
         "  GATEWAY_TOKEN=$DASHBOARD_TOKEN cargo run -q -p gateway -- connect ws://{address}/ws/agent --for 2s"
     )?;
     writeln!(text, "{rule}")?;
-    Ok(text)
+    Ok(if is_of_cargo(environment) { text } else { text.replace(BY_CARGO, &called()) })
+}
+
+/// Whether cargo runs this, and not somebody who has the program alone.
+fn is_of_cargo(environment: &Environment) -> bool {
+    environment.iter().any(|(name, _)| name == "CARGO_MANIFEST_DIR")
+}
+
+/// The program as it was called, so that it can be called again from where it was.
+fn called() -> String {
+    std::env::args().next().unwrap_or_else(|| "gateway".into())
 }

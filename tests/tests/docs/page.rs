@@ -34,7 +34,7 @@ pub(super) fn root() -> PathBuf {
 
 /// Every page that users read.
 pub(super) fn all() -> Vec<String> {
-    let mut pages = vec!["README.md".to_owned()];
+    let mut pages = vec!["README.md".to_owned(), "deploy/compose/README.md".to_owned()];
     for entry in fs::read_dir(root().join("deploy/examples")).unwrap() {
         pages.push(format!("deploy/examples/{}/README.md", entry.unwrap().file_name().into_string().unwrap()));
     }
@@ -79,6 +79,16 @@ impl Page {
         self.text.lines().filter_map(cells).filter(|row| row.len() == columns).collect()
     }
 
+    /// The blocks under a heading, up to the next of its kind.
+    pub(super) fn under(&self, heading: &str) -> Vec<&Block> {
+        let headings: Vec<(usize, &str)> =
+            (1..).zip(self.text.lines()).filter_map(|(line, text)| Some((line, text.strip_prefix("## ")?))).collect();
+        let at = headings.iter().position(|(_, text)| *text == heading);
+        let at = at.unwrap_or_else(|| panic!("{} has no heading `{heading}`", self.path));
+        let end = headings.get(at + 1).map_or(usize::MAX, |(line, _)| *line);
+        self.blocks.iter().filter(|block| (headings[at].0..end).contains(&block.line)).collect()
+    }
+
     /// What its headings say.
     pub(super) fn headings(&self) -> Vec<&str> {
         self.text
@@ -91,7 +101,7 @@ impl Page {
     /// Where its links lead, those to other sites apart.
     pub(super) fn links(&self) -> Vec<&str> {
         let targets = self.text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-        targets.filter(|target| !target.starts_with("http") && !target.contains(' ')).collect()
+        targets.filter(|target| !target.contains("://") && !target.contains(' ')).collect()
     }
 }
 

@@ -46,8 +46,17 @@ struct Running {
 }
 
 impl Stage {
-    /// An empty one.
+    /// One where the repository's pages and examples are at hand, as they are for who reads them there.
     pub(super) fn new() -> Self {
+        let stage = Self::bare();
+        for folder in ["docs", "deploy"] {
+            symlink(root().join(folder), stage.folder.path().join("place").join(folder)).unwrap();
+        }
+        stage
+    }
+
+    /// An empty one.
+    pub(super) fn bare() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::create_dir_all(at("bin")).unwrap();
@@ -58,9 +67,6 @@ impl Stage {
             assert!(found.is_ok_and(|found| found.success()), "the pages need `{tool}` on the path");
         }
         symlink(gateway_tests::node::packages(), at("node_modules")).unwrap();
-        for folder in ["docs", "deploy"] {
-            symlink(root().join(folder), at("place").join(folder)).unwrap();
-        }
         fs::write(at("variables"), "").unwrap();
         fs::write(at("where"), at("place").to_str().unwrap()).unwrap();
         Self { folder, running: None, terminals: BTreeMap::new(), printed: String::new() }

@@ -1,6 +1,8 @@
 //! The tables of the pages against the program's own: codes, checks, remedies, links. That of the metrics is held against
 //! them by their own story.
 
+use std::collections::BTreeSet;
+
 use gateway_domain::{Advice, Code, Detail};
 use gateway_server::{audit::Event, gate::Check};
 
@@ -125,6 +127,34 @@ fn the_events_of_the_audit_are_told() {
             "docs/operations.md does not tell {}",
             event.name()
         );
+    }
+}
+
+#[test]
+fn every_alert_has_a_runbook_and_every_runbook_an_alert() {
+    let alerts = std::fs::read_to_string(root().join("deploy/prometheus/alerts.yml")).unwrap();
+    let alerts: serde_json::Value = serde_yaml_ng::from_str(&alerts).unwrap();
+    let groups = alerts["groups"].as_array().unwrap().iter();
+    let rules = groups.flat_map(|group| group["rules"].as_array().unwrap());
+    let ringing: BTreeSet<&str> = rules.filter_map(|rule| rule["alert"].as_str()).collect();
+    assert!(ringing.len() >= 20, "{ringing:?}");
+    let page = Page::read("docs/operations.md");
+    let (_, runbooks) = page.text.split_once("\n## Runbooks\n").expect("runbooks");
+    let told: BTreeSet<&str> = runbooks.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+    assert_eq!(told, ringing, "docs/operations.md, the runbooks");
+}
+
+#[test]
+fn every_page_is_in_the_index() {
+    let index = Page::read("docs/README.md");
+    let folder = root().join("docs");
+    let listed: BTreeSet<_> = index.links().iter().filter_map(|link| folder.join(link).canonicalize().ok()).collect();
+    let mut pages = all();
+    for entry in std::fs::read_dir(folder.join("adr")).unwrap() {
+        pages.push(format!("docs/adr/{}", entry.unwrap().file_name().to_string_lossy()));
+    }
+    for path in pages.iter().filter(|path| *path != "docs/README.md") {
+        assert!(listed.contains(&root().join(path).canonicalize().unwrap()), "docs/README.md does not list {path}");
     }
 }
 

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Environment, Failure, Where};
 use crate::{
     carry, compose,
-    config::{self, DEFAULT_FILE, Loaded, Mode, Secrets, Sources},
+    config::{self, DEFAULT_FILE, Loaded, Mode, Place, Secrets, Sources},
     dev, fetch,
     logging::{self, Log},
     steer::{Files, Steersman},
@@ -125,7 +125,8 @@ fn say(
     addresses: &[String],
     open_files: u64,
 ) -> anyhow::Result<()> {
-    for warning in &loaded.warnings {
+    // What dev mode has by design is in its banner, and nobody's fault.
+    for warning in loaded.warnings.iter().filter(|warning| mode != Mode::Dev || warning.place != Place::Shipped) {
         tracing::warn!("{warning}");
     }
     let connections = loaded.config.limits.connections.in_force(open_files);

@@ -37,7 +37,7 @@ pub enum BindFault {
     #[error("{0} is there already and is no socket")]
     NotASocket(PathBuf),
     /// Another process listens there.
-    #[error("another process listens on {0}")]
+    #[error("another process listens on {0}: stop it, or listen elsewhere")]
     Taken(ListenAddr),
     /// What the system said.
     #[error("cannot listen on {0}: {1}")]

@@ -57,7 +57,7 @@ fn running(key: &str, listen: &ListenAddress, vitals: &Vitals, report: &mut Repo
 fn closed(key: &str, listen: &ListenAddress, fault: &BindFault, report: &mut Report) {
     let what = format!("{key}: {listen} cannot be opened ({fault})");
     let remedy = match fault {
-        BindFault::Taken(_) => "Stop what listens there (`ss -ltnp` names it), or choose another port",
+        BindFault::Taken(_) => "`ss -ltnp` names what listens there",
         BindFault::NotASocket(_) => "Name another file",
         BindFault::Io(_, fault) => match fault.kind() {
             ErrorKind::PermissionDenied => {
