@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
-LIBRARIES := gateway-domain gateway-auth gateway-transport gateway-server
+LIBRARIES := gateway-domain gateway-auth gateway-transport gateway-server gateway-cluster
 # Those with a graph without sockets: built by `make test` and judged by the layer test.
 PURE := gateway-transport gateway-server
 FUZZ_CASES ?= 20000
@@ -14,7 +14,7 @@ FUZZ_TARGETS := engineio socketio websocket
 # What `make run` passes on, for instance: make run ARGS="serve --config gateway.toml"
 ARGS ?=
 
-.PHONY: help run test alone check coverage bench targets peers soak fuzz doc fmt node browser python proxies chart
+.PHONY: help run test alone check coverage bench targets peers soak fuzz doc fmt node browser python proxies redis chart
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ help: ## this list
 run: ## the gateway from these sources; without a configuration in dev mode on loopback (ARGS="..." is passed on)
 	$(CARGO) run --locked -p gateway -- $(ARGS)
 
-test: node browser python proxies ## every test of the workspace, then each library by itself
+test: node browser python proxies redis ## every test of the workspace, then each library by itself
 	$(CARGO) test --workspace --locked --no-fail-fast
 	$(MAKE) --no-print-directory alone
 
@@ -56,7 +56,7 @@ targets: ## each target of docs/performance.md beside what this machine measures
 peers: ## the servers that the load test can measure beside the gateway (loadtest --peers ws,socketio,uws), from npm
 	npm ci --prefix apps/loadtest/peers --no-audit --no-fund --ignore-scripts
 
-soak: node browser python proxies ## the long tests that `make test` leaves out (those marked #[ignore]), one after the other
+soak: node browser python proxies redis ## the long tests that `make test` leaves out (those marked #[ignore]), one after the other
 	$(CARGO) test --workspace --locked -- --ignored --test-threads=1
 
 fuzz: ## properties with many random cases (FUZZ_CASES=20000), then, with a nightly compiler and cargo-fuzz, the targets of fuzz/ (FUZZ_SECONDS=60 each)
@@ -128,3 +128,7 @@ proxies:
 		echo "installing: $${missing[*]}"; \
 		apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}"; \
 	else echo "missing: $${missing[*]}: install them, the tests put them in front of gateways" >&2; exit 1; fi
+
+# The Redis of the tests: each test starts its own, on a free port, and stops it.
+redis:
+	@tests/redis.sh

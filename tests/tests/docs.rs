@@ -85,6 +85,7 @@ pages! {
     the_readme_does_what_it_says "README.md",
     the_architecture_page_does_what_it_says "docs/architecture.md",
     the_authentication_page_does_what_it_says "docs/authentication.md",
+    the_cluster_page_does_what_it_says "docs/cluster.md",
     the_configuration_page_does_what_it_says "docs/configuration.md",
     the_delivery_page_does_what_it_says "docs/delivery.md",
     the_dependencies_page_does_what_it_says "docs/dependencies.md",

@@ -66,6 +66,11 @@ impl Memory {
         }
     }
 
+    /// With how many connections a member is in a room.
+    pub(crate) fn count(&self, room: &Room, member: &str) -> u32 {
+        self.members.get(&(room.clone(), member.to_owned())).copied().unwrap_or(0)
+    }
+
     /// The seats, in no order.
     pub(crate) fn seats(&self) -> impl Iterator<Item = &SeatClaim> {
         self.seats.values()

@@ -1,0 +1,13 @@
+-- Gives a seat back, and the place of the agent where it is that connection's. One that is not held is nothing to say of.
+-- KEYS: the seats of the user. ARGV: the user, the connection, what keys begin with.
+local seat = redis.call('HGET', KEYS[1], ARGV[2])
+if not seat then return 0 end
+local node, agent = string.match(seat, '^%d+\t([^\t]*)\t(.*)$')
+redis.call('HDEL', KEYS[1], ARGV[2])
+redis.call('SREM', ARGV[3] .. 'held:{node:' .. node .. '}', ARGV[1] .. '\t' .. ARGV[2] .. '\t' .. agent)
+if agent ~= '' then
+  local key = ARGV[3] .. 'agent:{agent:' .. agent .. '}'
+  local holder = redis.call('GET', key)
+  if holder and string.find(holder, '\t' .. ARGV[2] .. '\t', 1, true) then redis.call('DEL', key) end
+end
+return 1

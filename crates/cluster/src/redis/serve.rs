@@ -1,0 +1,535 @@
+//! A session: orders go out together as they come, the lease is kept, and what hung on nodes that are gone is given back.
+//!
+//! The law: one write of commands is under way at a time, and all that waits goes with the next, so that orders are done
+//! in their order and a busy node makes fewer and larger writes. Following goes its own way, on the connection that hears.
+
+use std::{collections::VecDeque, pin::Pin, time::Duration};
+
+use gateway_domain::{
+    AgentId, Room, Tick, Timestamp,
+    link::{Act, Answer, Arrival, Channel, Health, NodeId},
+};
+use redis::Value;
+use tokio::time::MissedTickBehavior;
+
+use super::{
+    dial::Wire,
+    errand::{self, Errand, Outcome, millis},
+    fault::Fault,
+    link::{End, Link, Session},
+    reply,
+    scripts::{Script, Scripts},
+    settings::Address,
+    wire,
+};
+
+/// The most commands that go out together, and the most bytes of texts.
+const TOGETHER: (usize, usize) = (256, 512 * 1024);
+/// The most channels that are followed at once.
+const FOLLOWED_TOGETHER: usize = 512;
+/// How long sums of what was spent are kept.
+pub(super) const SPENT_FOR: Duration = Duration::from_secs(600);
+/// The most keys of which it is known what was spent.
+const SPENT_KEYS: usize = 65_536;
+/// How often Sentinels are asked who the master is.
+const ASK_SENTINELS: Duration = Duration::from_secs(3);
+/// How much is given back by one step.
+const GIVEN_BACK: usize = 128;
+/// A followed room is kept alive this often; it would be forgotten after a day.
+const ROOMS_TOUCHED_IN: u32 = 6 * 3600;
+
+type Flight<T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send>>;
+
+/// A command that is under way, or will be.
+enum Job {
+    Errand(Errand),
+    Beat,
+    Reap(NodeId),
+    /// Whose answer does not matter.
+    Aside,
+}
+
+/// What one session does at a time.
+struct Work {
+    commands: Option<Flight<Vec<Value>>>,
+    jobs: Vec<Job>,
+    following: Option<Flight<()>>,
+    followed: Vec<Errand>,
+    to_follow: VecDeque<Errand>,
+    asking: Option<Flight<Address>>,
+    asked: Tick,
+    beat_is_due: bool,
+    /// The number of the probe that is under way, and when it was sent.
+    probe: (u64, Tick),
+    last_beat: Tick,
+    /// Since when beats were never late.
+    steady: Tick,
+    to_reap: VecDeque<NodeId>,
+    to_touch: VecDeque<Room>,
+    scripts_are_gone: bool,
+    is_told: bool,
+    settled: Tick,
+    measured: Tick,
+}
+
+impl Link {
+    /// Serves the house over these connections until they break.
+    pub(super) async fn serve(&mut self, mut session: Session) -> End {
+        self.generation = session.generation.clone();
+        if let Err(end) = self.restore(&mut session).await {
+            return end;
+        }
+        let now = (self.now)().tick;
+        let mut work = Work {
+            commands: None,
+            jobs: Vec::new(),
+            following: None,
+            followed: Vec::new(),
+            to_follow: VecDeque::new(),
+            asking: None,
+            asked: now,
+            beat_is_due: true,
+            probe: (0, now),
+            last_beat: now,
+            steady: now,
+            to_reap: VecDeque::new(),
+            to_touch: VecDeque::new(),
+            scripts_are_gone: false,
+            is_told: false,
+            settled: session.opened + self.settings.settling().saturating_sub(session.age),
+            measured: now,
+        };
+        self.is_connected = true;
+        let end = match self.work(&mut session, &mut work).await {
+            Ok(end) | Err(end) => end,
+        };
+        self.is_connected = false;
+        // Nothing more is heard from here on: what came back came back.
+        drop((session.ears, work.commands, work.following));
+        let errands = work.jobs.into_iter().filter_map(|job| match job {
+            Job::Errand(errand) => Some(errand),
+            Job::Beat | Job::Reap(_) | Job::Aside => None,
+        });
+        let errands = errands.chain(work.followed).chain(work.to_follow).collect();
+        self.doubt(errands, &session.hearing).await;
+        end
+    }
+
+    async fn work(&mut self, session: &mut Session, work: &mut Work) -> Result<End, End> {
+        let hearing = session.hearing.clone();
+        let mut beats = tokio::time::interval(self.settings.beat());
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut look = tokio::time::interval(Duration::from_millis(50));
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            if let Some(fault) = hearing.fault() {
+                return Err(End::Broken(fault));
+            }
+            if let Some(probe) = hearing.probe() {
+                self.heard_itself(work, probe).await;
+            }
+            if work.commands.is_none() {
+                if work.scripts_are_gone {
+                    self.ask(session, &Scripts::loading()).await?;
+                    work.scripts_are_gone = false;
+                }
+                if matches!(self.waiting.front(), Some(Errand { order, .. }) if matches!(order.act, Act::Leave)) {
+                    return self.leave(session).await;
+                }
+                self.send_together(session, work).await;
+            }
+            if work.following.is_none() {
+                self.follow_together(session, work);
+            }
+            self.ask_sentinels(work);
+            let room = self.waiting.len() < self.settings.orders;
+            tokio::select! {
+                biased;
+                () = hearing.rung() => {}
+                answers = under_way(&mut work.commands) => {
+                    work.commands = None;
+                    self.settle(session, work, answers.map_err(End::Broken)?).await?;
+                }
+                followed = under_way(&mut work.following) => {
+                    work.following = None;
+                    followed.map_err(End::Broken)?;
+                    for errand in work.followed.drain(..) {
+                        self.answer(errand.order.ticket, Answer::Done).await;
+                    }
+                }
+                master = under_way(&mut work.asking) => {
+                    work.asking = None;
+                    // Sentinels that cannot be asked name nobody else.
+                    if master.is_ok_and(|master| master != session.address) {
+                        return Err(End::Broken(Fault::Moved));
+                    }
+                }
+                _ = beats.tick() => work.beat_is_due = true,
+                _ = look.tick() => {
+                    self.look().await;
+                    if (self.now)().tick.since(self.proven.max(session.opened)) > self.settings.patience {
+                        return Err(End::Broken(Fault::LoopOpen));
+                    }
+                }
+                order = self.orders.recv(), if room => {
+                    let Some(order) = order else { return Ok(End::HouseGone) };
+                    self.memory.note(&order.act);
+                    self.keep(order);
+                    for _ in 1..TOGETHER.0 {
+                        let Ok(order) = self.orders.try_recv() else { break };
+                        self.memory.note(&order.act);
+                        self.keep(order);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends all that waits, in one write.
+    async fn send_together(&mut self, session: &mut Session, work: &mut Work) {
+        let now = (self.now)().tick;
+        let mut pipeline = redis::pipe();
+        let mut jobs = Vec::new();
+        if work.beat_is_due {
+            work.beat_is_due = false;
+            self.probes += 1;
+            work.probe = (self.probes, now);
+            let keys = &self.keys;
+            let mut beat = session.scripts.run(Script::Beat, &[keys.nodes(), keys.lost(), keys.generation()]);
+            beat.arg(self.node.as_str())
+                .arg(millis(self.settings.written_lease()))
+                .arg(session.generation.0)
+                .arg(keys.to_node(&self.node))
+                .arg(wire::probe(self.probes));
+            pipeline.add_command(beat);
+            jobs.push(Job::Beat);
+            self.touch_rooms(work, &mut pipeline, &mut jobs);
+            if let Some(node) = work.to_reap.pop_front() {
+                pipeline.add_command(self.reaping(session, &node, false));
+                jobs.push(Job::Reap(node));
+            }
+        } else if let Some(node) = work.to_reap.pop_front() {
+            pipeline.add_command(self.reaping(session, &node, false));
+            jobs.push(Job::Reap(node));
+        }
+        let mut bytes = 0;
+        while jobs.len() < TOGETHER.0 && bytes < TOGETHER.1 {
+            let Some(errand) = self.waiting.pop_front() else { break };
+            match &errand.order.act {
+                Act::Leave => {
+                    self.waiting.push_front(errand);
+                    break;
+                }
+                Act::Follow(_) | Act::Unfollow(_) => work.to_follow.push_back(errand),
+                // Until all have put back what they hold, nobody knows how many seats a user has.
+                Act::TakeSeat(_) if now < work.settled => self.answer(errand.order.ticket, Answer::Away).await,
+                act => {
+                    bytes += weight(act);
+                    let count = || match act {
+                        Act::Enter { room, member } | Act::Exit { room, member } => self.memory.count(room, member),
+                        _ => 0,
+                    };
+                    if let Some(command) = self.desk(session).command(&errand, count) {
+                        pipeline.add_command(command);
+                        jobs.push(Job::Errand(errand));
+                    }
+                }
+            }
+        }
+        if !jobs.is_empty() {
+            let mut wire: Wire = session.wire.clone();
+            work.jobs = jobs;
+            work.commands = Some(Box::pin(async move { wire.run(&pipeline).await }));
+        }
+    }
+
+    /// Takes in the answers of what was sent together.
+    async fn settle(&mut self, session: &mut Session, work: &mut Work, answers: Vec<Value>) -> Result<(), End> {
+        let jobs = std::mem::take(&mut work.jobs);
+        let mut again = Vec::new();
+        let mut broken = None;
+        for (job, answer) in jobs.into_iter().zip(&answers) {
+            if let Value::ServerError(error) = answer {
+                let code = error.code();
+                match (code, job) {
+                    ("NOSCRIPT", job) => {
+                        work.scripts_are_gone = true;
+                        match job {
+                            Job::Errand(errand) => again.push(errand),
+                            Job::Beat => work.beat_is_due = true,
+                            Job::Reap(node) => work.to_reap.push_front(node),
+                            Job::Aside => {}
+                        }
+                    }
+                    // It is no master any more, or not yet: whoever is one can be asked again.
+                    (
+                        "READONLY" | "LOADING" | "MASTERDOWN" | "NOREPLICAS" | "NOAUTH" | "NOPERM",
+                        Job::Errand(errand),
+                    ) => {
+                        again.push(errand);
+                        broken = Some(Fault::of(session.wire.server(), &error.clone().into()));
+                    }
+                    (_, Job::Errand(errand)) => {
+                        tracing::error!(code, said = error.details(), "Redis does not do what the link asks for");
+                        self.answer(errand.order.ticket, Answer::Away).await;
+                    }
+                    (_, Job::Aside) => {}
+                    (_, Job::Beat | Job::Reap(_)) => {
+                        broken = Some(Fault::of(session.wire.server(), &error.clone().into()));
+                    }
+                }
+                continue;
+            }
+            match job {
+                Job::Errand(errand) => {
+                    if let Some(errand) = self.settle_errand(errand, answer).await {
+                        again.push(errand);
+                        broken = Some(Fault::LeaseOver);
+                    }
+                }
+                Job::Beat => self.beaten(session, work, answer).await?,
+                Job::Reap(node) => self.given_back(work, node, answer).await,
+                Job::Aside => {}
+            }
+        }
+        for errand in again.into_iter().rev() {
+            self.waiting.push_front(errand);
+        }
+        broken.map_or(Ok(()), |fault| Err(End::Broken(fault)))
+    }
+
+    /// Answers an order; or gives it back where the lease of this node is over.
+    async fn settle_errand(&mut self, errand: Errand, value: &Value) -> Option<Errand> {
+        let ticket = errand.order.ticket;
+        let answer = match errand::outcome(&errand, value, (self.now)().wall) {
+            Outcome::Answer(answer) => answer,
+            Outcome::Kept(displaced) => {
+                if let Some(displaced) = displaced {
+                    self.tell(Arrival::Displaced(displaced)).await;
+                }
+                Answer::Done
+            }
+            Outcome::LeaseOver => return Some(errand),
+            Outcome::Strange => {
+                tracing::error!(order = ?ticket, "Redis answers what makes no sense");
+                Answer::Away
+            }
+        };
+        let answer = match (errand.order.act, answer) {
+            (Act::TakeSeat(claim), answer) => {
+                self.memory.note_seat(&claim, &answer);
+                answer
+            }
+            (Act::Write { book, key, value, until, .. }, Answer::Written(Ok(()))) => {
+                if book.is_told() {
+                    self.mirror.lock().note(book, &key, value.map(|value| (value, until)));
+                }
+                Answer::Written(Ok(()))
+            }
+            (Act::Spend(spent), Answer::Spent(before)) => Answer::Spent(self.spent_by_others(&spent, &before)),
+            (_, answer) => answer,
+        };
+        self.answer(ticket, answer).await;
+        None
+    }
+
+    fn spent_by_others(&mut self, spent: &[(String, u64)], before: &[u64]) -> Vec<u64> {
+        let now = (self.now)().tick;
+        if self.spent.len() > SPENT_KEYS {
+            self.spent.retain(|_, (_, heard)| now.since(*heard) < SPENT_FOR);
+        }
+        let each = spent.iter().zip(before).map(|((key, amount), before)| {
+            let known = self.spent.insert(key.clone(), (before.saturating_add(*amount), now));
+            known.map_or(0, |(known, _)| before.saturating_sub(known))
+        });
+        each.collect()
+    }
+
+    /// The lease is renewed; what else is there to be done for the others?
+    async fn beaten(&mut self, session: &mut Session, work: &mut Work, answer: &Value) -> Result<(), End> {
+        let now = (self.now)().tick;
+        let Some((word, [count, mark, clock, here, over, lost])) = reply::told(answer) else {
+            return Err(End::Broken(match reply::told(answer) {
+                Some(("replica", _)) => Fault::Replica { server: session.address.to_string() },
+                _ => Fault::LeaseOver,
+            }));
+        };
+        debug_assert_eq!(word, "beat");
+        if let (Some(count), Some(mark)) = (reply::number(count), reply::text(mark)) {
+            session.generation = (count, mark.to_owned());
+            self.generation = session.generation.clone();
+        }
+        if let Some(clock) = reply::number(clock) {
+            // Each reading is too low by as long as its answer took; one that is higher is nearer. Clocks drift, too.
+            let measured = clock - millis(now.since_origin()) - 1;
+            if measured > session.clock || now.since(work.measured) > Duration::from_secs(10) {
+                (session.clock, work.measured) = (measured, now);
+            }
+        }
+        let mut nodes: Vec<NodeId> = reply::texts(here).filter_map(NodeId::parse).collect();
+        nodes.sort();
+        if nodes != self.nodes {
+            self.nodes.clone_from(&nodes);
+            self.tell(Arrival::Nodes(nodes)).await;
+        }
+        if now.since(work.last_beat) > self.settings.beat() * 3 {
+            work.steady = now;
+        }
+        work.last_beat = now;
+        // After a time in which Redis itself did not answer every lease looks as if it were over. Who beats all the
+        // while gives the others as long as a lease to say that they are here.
+        if now.since(work.steady) >= self.settings.written_lease() {
+            for node in reply::texts(over).chain(reply::texts(lost)).filter_map(NodeId::parse) {
+                if node != self.node && !work.to_reap.contains(&node) {
+                    work.to_reap.push_back(node);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What it sent to itself came back: the loop is closed.
+    async fn heard_itself(&mut self, work: &mut Work, (number, heard): (u64, Tick)) {
+        let (sent_number, sent) = work.probe;
+        if number != sent_number {
+            return;
+        }
+        self.proven = heard;
+        if (self.now)().tick < work.settled {
+            return;
+        }
+        if !work.is_told {
+            work.is_told = true;
+            self.is_away = false;
+            if self.was_up {
+                tracing::info!("the link to the other gateways is back");
+                self.tell(Arrival::Back).await;
+            }
+            self.was_up = true;
+        }
+        self.tell(Arrival::Health(Health::Up(heard.since(sent)))).await;
+    }
+
+    fn reaping(&self, session: &Session, node: &NodeId, leaves: bool) -> redis::Cmd {
+        let keys = &self.keys;
+        let names = [keys.nodes(), keys.lost(), keys.held(node), keys.places(node)];
+        let mut command = session.scripts.run(Script::Reap, &names);
+        command
+            .arg(node.as_str())
+            .arg(GIVEN_BACK)
+            .arg(millis(self.settings.written_lease()))
+            .arg(keys.to_all())
+            .arg(if leaves { String::new() } else { wire::lost(node) })
+            .arg(keys.start());
+        command
+    }
+
+    async fn given_back(&self, work: &mut Work, node: NodeId, answer: &Value) {
+        let Some((word, [seen, agents, members])) = reply::told(answer) else { return };
+        let last_seen = Timestamp::from_millis(reply::number(seen).unwrap_or(0));
+        for agent in reply::texts(agents).filter_map(|agent| AgentId::parse(agent).ok()) {
+            self.tell(Arrival::AgentLost { agent, last_seen }).await;
+        }
+        for (room, member) in reply::pairs(members) {
+            if let Ok(room) = Room::parse(room) {
+                self.tell(Arrival::MemberLost { room, member: member.to_owned() }).await;
+            }
+        }
+        if word == "more" {
+            work.to_reap.push_back(node);
+        }
+    }
+
+    /// Gives everything back, and ends.
+    async fn leave(&mut self, session: &mut Session) -> Result<End, End> {
+        loop {
+            let mut pipeline = redis::pipe();
+            pipeline.add_command(self.reaping(session, &self.node, true));
+            let answers = self.ask(session, &pipeline).await?;
+            if !matches!(answers.first().and_then(reply::told), Some(("more", _))) {
+                break;
+            }
+        }
+        let mut answer = Answer::Done;
+        for errand in std::mem::take(&mut self.waiting) {
+            self.answer(errand.order.ticket, std::mem::replace(&mut answer, Answer::Away)).await;
+        }
+        Ok(End::Left)
+    }
+
+    /// Follows, or unfollows, as many as come one after the other.
+    fn follow_together(&mut self, session: &Session, work: &mut Work) {
+        let Some(first) = work.to_follow.front() else { return };
+        let comes = matches!(first.order.act, Act::Follow(_));
+        let mut names = Vec::new();
+        while let Some(errand) = work.to_follow.pop_front() {
+            match &errand.order.act {
+                Act::Follow(channel) | Act::Unfollow(channel)
+                    if matches!(errand.order.act, Act::Follow(_)) == comes && names.len() < FOLLOWED_TOGETHER =>
+                {
+                    // Each node hears what means everybody anyway.
+                    if *channel != Channel::Every || comes {
+                        names.push(self.keys.channel(channel));
+                    }
+                    work.followed.push(errand);
+                }
+                _ => {
+                    work.to_follow.push_front(errand);
+                    break;
+                }
+            }
+        }
+        let mut ears = session.ears.clone();
+        work.following = Some(Box::pin(async move {
+            match (names.is_empty(), comes) {
+                (true, _) => Ok(()),
+                (false, true) => ears.subscribe(&names).await,
+                (false, false) => ears.unsubscribe(&names).await,
+            }
+        }));
+    }
+
+    fn ask_sentinels(&self, work: &mut Work) {
+        let now = (self.now)().tick;
+        if self.has_sentinels() && work.asking.is_none() && now.since(work.asked) > ASK_SENTINELS {
+            work.asked = now;
+            let dial = self.dial.clone();
+            work.asking = Some(Box::pin(async move { dial.master().await }));
+        }
+    }
+
+    /// Keeps the rooms alive that are followed here, some with each beat.
+    fn touch_rooms(&self, work: &mut Work, pipeline: &mut redis::Pipeline, jobs: &mut Vec<Job>) {
+        if work.to_touch.is_empty() {
+            let rooms = self.memory.follows().iter().filter_map(|channel| match channel {
+                Channel::Room(room) => Some(room.clone()),
+                Channel::Agent(_) | Channel::Role(_) | Channel::Endpoint(_) | Channel::Every => None,
+            });
+            work.to_touch = rooms.collect();
+        }
+        let beats = f64::from(ROOMS_TOUCHED_IN) / self.settings.beat().as_secs_f64();
+        let share = (self.memory.follows().len() as f64 / beats).ceil() as usize;
+        for room in work.to_touch.drain(..share.min(work.to_touch.len())) {
+            pipeline.cmd("PEXPIRE").arg(self.keys.room(&room)).arg(86_400_000);
+            jobs.push(Job::Aside);
+        }
+    }
+}
+
+/// How many bytes of texts an order sends.
+fn weight(act: &Act) -> usize {
+    match act {
+        Act::Post(posting) => posting.head.len() + posting.text.len(),
+        Act::Tell { letter, .. } => letter.len(),
+        Act::Write { value, .. } => value.as_ref().map_or(0, String::len),
+        _ => 0,
+    }
+}
+
+/// What is under way, where anything is.
+async fn under_way<T>(flight: &mut Option<Flight<T>>) -> Result<T, Fault> {
+    match flight {
+        Some(flight) => flight.await,
+        None => std::future::pending().await,
+    }
+}
