@@ -80,6 +80,7 @@ pages! {
     the_routing_page_does_what_it_says "docs/routing.md",
     the_security_page_does_what_it_says "docs/security.md",
     the_socketio_page_does_what_it_says "docs/socketio.md",
+    the_steering_page_does_what_it_says "docs/steering.md",
     the_troubleshooting_page_does_what_it_says "docs/troubleshooting.md",
     the_webhooks_page_does_what_it_says "docs/webhooks.md",
     the_control_centre_does_what_its_page_says "deploy/examples/agent-control-centre/README.md",

@@ -9,7 +9,7 @@ mod material;
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use gateway_auth::{
     ApiKey, ApiKeys, Authenticator, Fetch, Grant, Issuer, IssuerRules, Keyring, RefreshFamilies, RefreshRules,
     SigningKey, TokenRules,
@@ -48,7 +48,9 @@ use crate::{
         self, Config, Loaded, Mode, Secrets,
         value::{ListenAddress, TrustedProxy},
     },
-    process, steer,
+    process,
+    sockets::Sockets,
+    steer,
 };
 pub use doors::namespaces;
 use doors::{doors, times};
@@ -209,8 +211,8 @@ pub fn drain(server: &config::Server) -> Drain {
     Drain { window: server.drain_window.get().min(timeout.saturating_sub(GOODBYE)), timeout }
 }
 
-/// A gateway with its listeners bound, ready to run.
-pub fn gateway(loaded: &Loaded, secrets: &Secrets, house: House, helm: &Helm) -> Result<Gateway> {
+/// A gateway with its listeners bound, or taken over, ready to run.
+pub fn gateway(loaded: &Loaded, secrets: &Secrets, house: House, helm: &Helm, mut sockets: Sockets) -> Result<Gateway> {
     let Config { server, admin, limits, socketio, .. } = &loaded.config;
     let house = Arc::new(house);
     let tasks = TaskTracker::new();
@@ -249,14 +251,21 @@ pub fn gateway(loaded: &Loaded, secrets: &Secrets, house: House, helm: &Helm) ->
         Some(tls) => Some(TlsMaterial::from_pem(&tls.certificates, tls.key.expose()).context("server.tls")?),
         None => None,
     };
-    let open = |address: &ListenAddress, site| -> Result<Opening> {
-        let listener = Listener::bind(&listen_addr(address))?;
+    let open = |address: &ListenAddress, inherited, site| -> Result<Opening> {
+        let listener = match inherited {
+            Some(socket) => Listener::inherit(socket)?,
+            None => Listener::bind(&listen_addr(address))?,
+        };
         Ok(Opening { listener, limits: bounds.clone(), tls: tls.clone(), site })
     };
-    let mut openings = vec![open(&server.listen, site(&addresses, true, admin.listen.is_none()))?];
+    let mut openings = vec![open(&server.listen, sockets.server(), site(&addresses, true, admin.listen.is_none()))?];
     if let Some(address) = &admin.listen {
-        openings.push(open(address, site(&of_operators, false, true))?);
+        openings.push(open(address, sockets.admin(), site(&of_operators, false, true))?);
     }
+    ensure!(
+        sockets.is_empty(),
+        "a socket for `admin` was handed over, and there is no admin.listen in the configuration"
+    );
     let hurry = CancellationToken::new();
     Ok(Gateway { house: Arc::clone(&house), openings, tasks, counters, drain: helm.drain(), hurry })
 }

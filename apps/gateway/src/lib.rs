@@ -2,7 +2,7 @@
 //!
 //! [`config`] is what an operator writes; [`compose`] turns it into the rooms of `gateway-server`; [`dev`] is the mode
 //! for trying things out; [`fetch`] brings key sets, [`carry`] takes events to webhooks, [`steer`] reads the configuration
-//! again; [`process`] asks the system what the process uses; [`codegen`] writes typed publishers; [`cli`] is what can be
+//! again; [`process`] asks the system what the process uses; [`sockets`] were opened before it; [`codegen`] writes typed publishers; [`cli`] is what can be
 //! asked. Only `main` reads the environment.
 //!
 //! ```
@@ -20,4 +20,5 @@ pub mod dev;
 pub mod fetch;
 pub mod logging;
 pub mod process;
+pub mod sockets;
 pub mod steer;
