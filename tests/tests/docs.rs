@@ -99,6 +99,7 @@ pages! {
     the_index_does_what_it_says "docs/README.md",
     the_security_page_does_what_it_says "docs/security.md",
     the_socketio_page_does_what_it_says "docs/socketio.md",
+    the_steering_page_does_what_it_says "docs/steering.md",
     the_troubleshooting_page_does_what_it_says "docs/troubleshooting.md",
     the_webhooks_page_does_what_it_says "docs/webhooks.md",
     the_two_gateways_on_one_machine_do_what_their_page_says "deploy/compose/README.md",

@@ -10,7 +10,7 @@ mod material;
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use gateway_auth::{
     ApiKey, ApiKeys, Authenticator, Fetch, Grant, Issuer, IssuerRules, Keyring, RefreshFamilies, RefreshRules,
     SigningKey, TokenRules,
@@ -49,7 +49,10 @@ use gateway_transport::{OriginLaw, TokenSources};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 #[cfg(feature = "net")]
-use crate::config::value::{ListenAddress, TrustedProxy};
+use crate::{
+    config::value::{ListenAddress, TrustedProxy},
+    sockets::Sockets,
+};
 use crate::{
     config::{self, Config, Loaded, Mode, Secrets},
     process,
@@ -218,9 +221,9 @@ pub fn drain(server: &config::Server) -> Drain {
     Drain { window: server.drain_window.get().min(timeout.saturating_sub(GOODBYE)), timeout }
 }
 
-/// A gateway with its listeners bound, ready to run.
+/// A gateway with its listeners bound, or taken over, ready to run.
 #[cfg(feature = "net")]
-pub fn gateway(loaded: &Loaded, secrets: &Secrets, house: House, helm: &Helm) -> Result<Gateway> {
+pub fn gateway(loaded: &Loaded, secrets: &Secrets, house: House, helm: &Helm, mut sockets: Sockets) -> Result<Gateway> {
     let Config { server, admin, console, limits, socketio, .. } = &loaded.config;
     let house = Arc::new(house);
     let tasks = TaskTracker::new();
@@ -260,14 +263,21 @@ pub fn gateway(loaded: &Loaded, secrets: &Secrets, house: House, helm: &Helm) ->
         Some(tls) => Some(TlsMaterial::from_pem(&tls.certificates, tls.key.expose()).context("server.tls")?),
         None => None,
     };
-    let open = |address: &ListenAddress, site| -> Result<Opening> {
-        let listener = Listener::bind(&listen_addr(address))?;
+    let open = |address: &ListenAddress, inherited, site| -> Result<Opening> {
+        let listener = match inherited {
+            Some(socket) => Listener::inherit(socket)?,
+            None => Listener::bind(&listen_addr(address))?,
+        };
         Ok(Opening { listener, limits: bounds.clone(), tls: tls.clone(), site })
     };
-    let mut openings = vec![open(&server.listen, site(&addresses, true, admin.listen.is_none()))?];
+    let mut openings = vec![open(&server.listen, sockets.server(), site(&addresses, true, admin.listen.is_none()))?];
     if let Some(address) = &admin.listen {
-        openings.push(open(address, site(&of_operators, false, true))?);
+        openings.push(open(address, sockets.admin(), site(&of_operators, false, true))?);
     }
+    ensure!(
+        sockets.is_empty(),
+        "a socket for `admin` was handed over, and there is no admin.listen in the configuration"
+    );
     let hurry = CancellationToken::new();
     Ok(Gateway { house: Arc::clone(&house), openings, tasks, counters, drain: helm.drain(), hurry })
 }

@@ -177,7 +177,7 @@ impl Front {
         // A batch is known by its one member; whatever else comes is read as an event, and told what an event lacks.
         if serde_json::from_str::<serde_json::Map<String, Value>>(body).is_ok_and(|map| map.contains_key("events")) {
             let batch: Batch = read(body)?;
-            let drafts = batch.drafts(publisher)?;
+            let drafts = batch.drafts(publisher, None)?;
             for (at, draft) in drafts.iter().enumerate() {
                 carried(draft, &format!("/events/{at}"))?;
             }
@@ -190,7 +190,7 @@ impl Front {
             }
             return Ok(json!({ "results": results }));
         }
-        let draft = read::<Written>(body)?.draft(publisher)?;
+        let draft = read::<Written>(body)?.draft(publisher, None)?;
         carried(&draft, "")?;
         let published = self.tell(&draft, clock::now()).await?;
         Ok(serde_json::to_value(published).unwrap_or_default())

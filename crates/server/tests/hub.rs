@@ -271,7 +271,8 @@ async fn a_drain_while_somebody_is_in_the_doorway_reaches_it_when_it_sits_down()
     assert_eq!(place.hub.drain(), 1);
     assert!(place.hub.is_draining());
     let refusal = place.hub.open_to_newcomers().unwrap_err();
-    assert_eq!((refusal.code, refusal.retry_after_seconds()), (Code::Draining, Some(5)));
+    assert_eq!(refusal.code, Code::Draining);
+    assert!(refusal.retry_after_seconds().is_some_and(|seconds| (1..=5).contains(&seconds)), "{refusal:?}");
     let late = occupant(&seat, "bob", &plan);
     seat.occupy(Arc::clone(&late)).unwrap();
     assert_eq!((told(&inside).await, told(&late).await), (Some(Code::Draining), Some(Code::Draining)));

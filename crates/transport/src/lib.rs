@@ -69,7 +69,7 @@ pub use text::Text;
 pub use upgrade::{Upgrade, examine};
 
 #[cfg(feature = "net")]
-pub use listener::{ConnectionInfo, Counters, Limits, ListenAddr, Listener, Ticket, serve};
+pub use listener::{ConnectionInfo, Counters, Inherited, Limits, ListenAddr, Listener, Ticket, serve};
 #[cfg(feature = "net")]
 pub use tls::TlsMaterial;
 #[cfg(feature = "net")]

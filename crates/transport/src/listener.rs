@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-pub use bind::{BindFault, ListenAddr, Listener, NotAListenAddr};
+pub use bind::{BindFault, Inherited, ListenAddr, Listener, NotAListenAddr};
 pub use serve::serve;
 pub use vestibule::Ticket;
 

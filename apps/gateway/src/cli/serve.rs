@@ -23,6 +23,7 @@ use crate::{
     config::{self, DEFAULT_FILE, Loaded, Mode, Place, Secrets, Sources},
     dev, fetch,
     logging::{self, Log},
+    sockets::Sockets,
     steer::{Files, Steersman},
 };
 
@@ -97,7 +98,8 @@ async fn serve(loaded: Loaded, secrets: Secrets, sources: Sources, (files, log):
     let house = compose::house(&loaded, &secrets, mode, open_files, fetch::fetch()?, &carry::carry()?)?;
     let shutdown = CancellationToken::new();
     let (helm, wishes) = Helm::new(shutdown.clone(), compose::drain(&loaded.config.server));
-    let gateway = compose::gateway(&loaded, &secrets, house, &helm)?;
+    let sockets = Sockets::handed_over(&sources.env)?;
+    let gateway = compose::gateway(&loaded, &secrets, house, &helm, sockets)?;
     let addresses: Vec<String> = gateway
         .openings
         .iter()

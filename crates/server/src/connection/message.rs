@@ -16,7 +16,7 @@ use super::{Connection, line::Line};
 use crate::{
     audit::Event,
     endpoint::Handler,
-    intent::{Intent, Wish},
+    intent::{Intent, Wish, shortened},
 };
 
 /// Why a message ended the connection.

@@ -129,3 +129,27 @@ impl Waits {
         self.0.swap_remove(chance % self.0.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_wait_is_told_as_often_as_the_others_and_not_in_one_order() {
+        let mut waits = Waits::default();
+        let told: Vec<_> = (0..500).map(|_| waits.next()).collect();
+        for rounds in told.chunks(5) {
+            let mut sorted = rounds.to_vec();
+            sorted.sort_unstable();
+            assert_eq!(sorted, [1, 2, 3, 4, 5]);
+        }
+        assert!(told.chunks(5).any(|round| round != &told[..5]));
+    }
+
+    #[test]
+    fn a_small_house_does_not_take_the_whole_window() {
+        let departures = Departures::over(Duration::from_secs(30), std::iter::empty());
+        assert_eq!(departures.gap, Duration::from_millis(300));
+        assert!(departures.is_over());
+    }
+}

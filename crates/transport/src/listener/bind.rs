@@ -44,6 +44,15 @@ pub enum BindFault {
     Io(ListenAddr, io::Error),
 }
 
+/// A listening socket that somebody else has opened.
+#[derive(Debug)]
+pub enum Inherited {
+    /// Of the network.
+    Tcp(std::net::TcpListener),
+    /// Of the file system.
+    Unix(std::os::unix::net::UnixListener),
+}
+
 /// A bound address.
 #[derive(Debug)]
 pub struct Listener(Bound);
@@ -52,6 +61,8 @@ pub struct Listener(Bound);
 enum Bound {
     Tcp(TcpListener),
     Unix(UnixListener, SocketFile),
+    /// Whoever opened it sees to its file.
+    Lent(UnixListener),
 }
 
 /// The file of a unix socket, which goes when its listener goes.
@@ -82,11 +93,30 @@ impl Listener {
         .map(Self)
     }
 
+    /// Takes over a socket that listens already. To be called inside a runtime.
+    pub fn inherit(socket: Inherited) -> io::Result<Self> {
+        match socket {
+            Inherited::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                TcpListener::from_std(listener).map(Bound::Tcp)
+            }
+            Inherited::Unix(listener) => {
+                listener.set_nonblocking(true)?;
+                UnixListener::from_std(listener).map(Bound::Lent)
+            }
+        }
+        .map(Self)
+    }
+
     /// The address, with the port that the system chose.
     pub fn local_addr(&self) -> io::Result<ListenAddr> {
         match &self.0 {
             Bound::Tcp(listener) => listener.local_addr().map(ListenAddr::Tcp),
             Bound::Unix(_, file) => Ok(ListenAddr::Unix(file.0.clone())),
+            Bound::Lent(listener) => {
+                let path = listener.local_addr()?.as_pathname().map(Path::to_owned);
+                Ok(ListenAddr::Unix(path.unwrap_or_default()))
+            }
         }
     }
 
@@ -98,7 +128,9 @@ impl Listener {
                 let _ = stream.set_nodelay(true);
                 Ok((Wire::Tcp(stream), Peer::Ip(peer)))
             }
-            Bound::Unix(listener, _) => Ok((Wire::Unix(listener.accept().await?.0), Peer::Unix)),
+            Bound::Unix(listener, _) | Bound::Lent(listener) => {
+                Ok((Wire::Unix(listener.accept().await?.0), Peer::Unix))
+            }
         }
     }
 }
