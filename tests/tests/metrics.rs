@@ -61,6 +61,7 @@ async fn every_metric_of_the_page_moves_when_what_it_counts_happens_and_pages_an
     machinery::sets_of_keys(&mut seen).await;
     machinery::hooks(&mut seen).await;
     machinery::the_process_and_its_books(&mut seen).await;
+    machinery::another_configuration(&mut seen).await;
     machinery::bounds_as_configured(&mut seen).await;
     let told = pages::table();
     none(told.keys().filter(|name| !seen.moved.contains(*name)), "nobody saw these move");

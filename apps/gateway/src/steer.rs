@@ -66,6 +66,7 @@ impl Steersman {
 
     fn reload(&mut self, by: &str) -> Result<Reloaded, Unsound> {
         let outcome = self.try_reload();
+        self.house.metrics.reloaded(outcome.is_ok());
         let said = match &outcome {
             Ok(reloaded) => told(reloaded),
             Err(faults) => format!("the configuration is faulty, and what was in force stays in force: {faults}"),

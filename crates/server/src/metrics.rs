@@ -55,6 +55,7 @@ pub struct Metrics {
     audit_lost: Gauge,
     audit_lines: Gauge,
     draining: Gauge,
+    reloads: Family<Reload, Counter>,
     dev_mode: Gauge,
     added: Added,
     registry: Mutex<Registry>,
@@ -71,6 +72,11 @@ struct Happened {
 struct Answered {
     operation: &'static str,
     status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reload {
+    outcome: &'static str,
 }
 
 /// What is read off the house when somebody asks, instead of being counted as it happens.
@@ -114,6 +120,7 @@ impl Metrics {
             audit_lost: Gauge::default(),
             audit_lines: Gauge::default(),
             draining: Gauge::default(),
+            reloads: Family::default(),
             dev_mode: Gauge::default(),
             added: Added::default(),
             registry: Mutex::new(Registry::with_prefix("gateway")),
@@ -134,6 +141,11 @@ impl Metrics {
         registry.register("listener_events", "What happened to sockets before a handshake", self.listener.clone());
         registry.register("audit_lines", "Audit lines that were queued for writing", self.audit_lines.clone());
         registry.register("audit_lines_lost", "Audit lines that could not be written", self.audit_lost.clone());
+        registry.register(
+            "reloads",
+            "Configurations that were read again, by whether they were sound",
+            self.reloads.clone(),
+        );
         registry.register("draining", "1 while the node is leaving", self.draining.clone());
         let about = "1 where the gateway runs with made-up keys, for trying out";
         registry.register("dev_mode", about, self.dev_mode.clone());
@@ -168,6 +180,12 @@ impl Metrics {
     /// Says that this is dev mode.
     pub fn dev_mode(&self) {
         self.dev_mode.set(1);
+    }
+
+    /// A configuration was read again: it is in force, or was faulty.
+    pub fn reloaded(&self, is_sound: bool) {
+        let outcome = if is_sound { "in_force" } else { "faulty" };
+        self.reloads.get_or_create(&Reload { outcome }).inc();
     }
 
     /// A call of the HTTP API was answered.

@@ -152,3 +152,32 @@ pub(super) async fn bounds_as_configured(seen: &mut Seen) {
         ["connections_limit", "rooms_limit", "room_history_bytes_limit", "open_files_limit", "build_info", "workers"];
     seen.moved.extend(told.map(|name| format!("gateway_{name}")));
 }
+
+/// A configuration that is read again, once sound and once not; what it takes away is told of no more.
+pub(super) async fn another_configuration(seen: &mut Seen) {
+    let (server, receiver) = (KeyServer::start(Keys::Status(500)).await, Receiver::start().await);
+    let gateway = TestGateway::open(Options {
+        config: format!(
+            "[server]\nwatch = false\n[[auth.keys]]\nkid = \"provider\"\njwks_url = \"{}\"\n\
+             [[webhooks]]\nname = \"backend\"\nurl = \"{}\"\nsecret_file = \"secret.txt\"\nevents = [\"message\"]\n",
+            server.url(),
+            receiver.url()
+        ),
+        ..Options::default()
+    });
+    let before = shows(&gateway, "a set is of no use", |scrape| scrape.series().contains("gateway_jwks_usable")).await;
+    let file = gateway.folder.path().join("gateway.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{text}nonsense = 1\n")).unwrap();
+    assert_eq!(gateway.api("POST", "/api/v1/reload", None).await.0, 400);
+    let (sound, _) = text.split_once("[[auth.keys]]\nkid = \"provider\"").unwrap();
+    std::fs::write(&file, sound).unwrap();
+    let (status, answer) = gateway.api("POST", "/api/v1/reload", None).await;
+    assert_eq!(status, 200, "{answer}");
+    let after = Scrape::of(&gateway).await;
+    let reloads = |outcome| after.sum("gateway_reloads_total", &[("outcome", outcome)]);
+    assert_eq!((reloads("faulty"), reloads("in_force")), (1.0, 1.0), "{}", after.text);
+    assert!(!after.series().contains("gateway_jwks_usable"), "no alert of a set that is gone: {}", after.text);
+    assert_eq!(after.sum("gateway_webhook_circuit_open", &[]), 0.0);
+    seen.changed(&before, &after);
+}

@@ -1,5 +1,6 @@
 //! What is counted of hooks. Labels are names of the configuration and words of the program.
 
+use parking_lot::Mutex;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -75,18 +76,21 @@ impl Counts {
 
     /// Those of one hook.
     pub(super) fn of(&self, webhook: &str) -> CountsOfHook {
-        let counts = CountsOfHook { all: self.clone(), webhook: webhook.to_owned() };
+        let counts = CountsOfHook { all: self.clone(), webhook: webhook.to_owned(), own: Mutex::default() };
         counts.wait(0, 0);
         counts.is_open(false);
         counts
     }
 }
 
-/// The counters of one hook.
+/// The counters of one hook. While another comes in its place under its name, what both say is added up; of one that is
+/// over nothing is left in the gauges.
 #[derive(Debug)]
 pub(super) struct CountsOfHook {
     all: Counts,
     webhook: String,
+    /// What it has put into the gauges: events, bytes, and whether its circuit is open.
+    own: Mutex<[i64; 3]>,
 }
 
 impl CountsOfHook {
@@ -104,19 +108,53 @@ impl CountsOfHook {
 
     /// So much waits now.
     pub(super) fn wait(&self, events: usize, bytes: usize) {
-        let set = |family: &Family<Named, Gauge>, count: usize| {
-            family.get_or_create(&self.named()).set(i64::try_from(count).unwrap_or(i64::MAX));
-        };
-        set(&self.all.waiting, events);
-        set(&self.all.bytes, bytes);
+        self.say(0, events);
+        self.say(1, bytes);
     }
 
     /// Whether the circuit is open.
     pub(super) fn is_open(&self, open: bool) {
-        self.all.open.get_or_create(&self.named()).set(open.into());
+        self.say(2, open.into());
     }
 
-    fn named(&self) -> Named {
-        Named { webhook: self.webhook.clone() }
+    fn say(&self, nth: usize, now: usize) {
+        let gauges = [&self.all.waiting, &self.all.bytes, &self.all.open];
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let mut own = self.own.lock();
+        if let (Some(gauge), Some(before)) = (gauges.get(nth), own.get_mut(nth)) {
+            let gauge = gauge.get_or_create(&Named { webhook: self.webhook.clone() });
+            gauge.inc_by(now - std::mem::replace(before, now));
+        }
+    }
+}
+
+impl Drop for CountsOfHook {
+    fn drop(&mut self) {
+        self.wait(0, 0);
+        self.is_open(false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_under_one_name_the_gauges_say_the_sum_and_of_one_that_is_over_nothing() {
+        let all = Counts::default();
+        let named = Named { webhook: "h".into() };
+        let told = || [&all.waiting, &all.bytes, &all.open].map(|gauge| gauge.get_or_create(&named).get());
+        let before = all.of("h");
+        before.wait(3, 300);
+        before.is_open(true);
+        before.is_open(true);
+        let after = all.of("h");
+        after.wait(1, 50);
+        assert_eq!(told(), [4, 350, 1]);
+        before.wait(2, 200);
+        drop(before);
+        assert_eq!(told(), [1, 50, 0]);
+        drop(after);
+        assert_eq!(told(), [0, 0, 0]);
     }
 }
