@@ -90,6 +90,7 @@ pages! {
     the_delivery_page_does_what_it_says "docs/delivery.md",
     the_dependencies_page_does_what_it_says "docs/dependencies.md",
     the_http_api_page_does_what_it_says "docs/http-api.md",
+    the_page_of_api_gateway_does_what_it_says "docs/lambda.md",
     the_observability_page_does_what_it_says "docs/observability.md",
     the_operations_page_does_what_it_says "docs/operations.md",
     the_out_of_scope_page_does_what_it_says "docs/out-of-scope.md",

@@ -50,6 +50,8 @@ pub struct Kept {
     pub address: Option<std::net::IpAddr>,
     /// What the client calls itself.
     pub user_agent: Option<String>,
+    /// The agent whose one connection it is.
+    pub agent: Option<AgentId>,
     /// Its mark among the seats of its user.
     pub seat: String,
     /// The rooms that it was put into.

@@ -305,7 +305,7 @@ impl Walk<'_> {
         self.occupant.restand(standing);
         let table = &front.connections.table;
         table.restand(&self.kept).await?;
-        if let Some(agent) = self.kept.principal.agent.as_ref().filter(|_| self.endpoint.agents) {
+        if let Some(agent) = &self.kept.agent {
             table.seat_agent(agent, &self.kept.member, None, self.now.wall).await?;
         }
         table.plan(self.kept.member.id, front.next_look(&self.kept, &self.endpoint, self.now)).await?;

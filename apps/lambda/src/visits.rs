@@ -140,6 +140,7 @@ impl Front {
             authenticated_at: standing.authenticated_at,
             address: subject.address.and_then(ClientAddress::as_ip),
             user_agent: subject.user_agent.map(str::to_owned),
+            agent: standing.principal.agent.clone().filter(|_| endpoint.agents),
             seat: seat.mark.clone(),
             rooms: BTreeSet::new(),
             asked: BTreeSet::new(),
@@ -159,7 +160,7 @@ impl Front {
     async fn write_down(&self, kept: &Kept, endpoint: &Endpoint, now: Now) -> Result<Result<(), Refusal>, StoreFault> {
         let table = &self.connections.table;
         table.keep(kept).await?;
-        if let Some(agent) = kept.principal.agent.as_ref().filter(|_| endpoint.agents) {
+        if let Some(agent) = &kept.agent {
             let mut instead_of = None;
             while let Holder::Taken(holder) = table.seat_agent(agent, &kept.member, instead_of, now.wall).await? {
                 if holder.user != kept.member.user && self.connections.is_there(holder.id).await? {

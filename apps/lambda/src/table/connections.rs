@@ -5,7 +5,7 @@ use gateway_domain::{AgentId, ConnectionId, Room, Timestamp};
 
 use super::{
     StoreFault, Table,
-    item::{Item, find, find_moment, find_set, key, number, read_member, set_of, text, wanted, write_member},
+    item::{Item, find, find_moment, find_set, key, number, parsed, read_member, set_of, text, wanted, write_member},
 };
 use crate::kept::{self, Kept};
 
@@ -34,7 +34,10 @@ impl Table {
             put("address", text(address.to_string()));
         }
         if let Some(name) = &kept.user_agent {
-            put("agent", text(name));
+            put("user_agent", text(name));
+        }
+        if let Some(agent) = &kept.agent {
+            put("agent_id", text(agent.as_str()));
         }
         for (name, rooms) in [("rooms", &kept.rooms), ("asked", &kept.asked)] {
             if !rooms.is_empty() {
@@ -136,7 +139,7 @@ impl Table {
                 self.leave(&room, id).await?;
             }
         }
-        if let Some(agent) = &kept.principal.agent {
+        if let Some(agent) = &kept.agent {
             self.leave_agent(agent, id).await?;
         }
         self.give_back(&kept.member.user, &kept.seat).await?;
@@ -152,7 +155,8 @@ fn read(item: &Item) -> Result<Kept, StoreFault> {
         connected_at: find_moment(item, "connected").unwrap_or(Timestamp::from_millis(0)),
         authenticated_at: find_moment(item, "authenticated").unwrap_or(Timestamp::from_millis(0)),
         address: find(item, "address").and_then(|text| text.parse().ok()),
-        user_agent: find(item, "agent").map(str::to_owned),
+        user_agent: find(item, "user_agent").map(str::to_owned),
+        agent: find(item, "agent_id").is_some().then(|| parsed(item, "agent_id")).transpose()?,
         seat: wanted(item, "seat")?.to_owned(),
         rooms: find_set(item, "rooms"),
         asked: find_set(item, "asked"),
