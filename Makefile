@@ -14,10 +14,10 @@ FUZZ_TARGETS := engineio socketio websocket
 # What `make run` passes on, for instance: make run ARGS="serve --config gateway.toml"
 ARGS ?=
 
-.PHONY: help run test alone check coverage bench targets peers soak fuzz doc fmt node browser python proxies redis chart
+.PHONY: help run test alone check coverage bench targets peers soak fuzz doc screenshots fmt node browser python proxies redis chart
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## the gateway from these sources; without a configuration in dev mode on loopback (ARGS="..." is passed on)
 	$(CARGO) run --locked -p gateway -- $(ARGS)
@@ -71,6 +71,11 @@ fuzz: ## properties with many random cases (FUZZ_CASES=20000), then, with a nigh
 
 doc: ## the API documentation, into the target folder
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+
+screenshots: node browser ## the pictures of docs/console.md, made anew; smaller where pngquant is installed
+	$(CARGO) run --quiet --locked -p gateway-tests --example pictures
+	@if command -v pngquant >/dev/null 2>&1; then pngquant --force --ext .png --skip-if-larger --quality 70-95 32 docs/console/*.png; \
+	else echo "pngquant is not installed: the pictures stay as the browser made them"; fi
 
 fmt: ## formats every file
 	$(CARGO) fmt --all

@@ -87,6 +87,7 @@ pages! {
     the_authentication_page_does_what_it_says "docs/authentication.md",
     the_cluster_page_does_what_it_says "docs/cluster.md",
     the_configuration_page_does_what_it_says "docs/configuration.md",
+    the_console_page_does_what_it_says "docs/console.md",
     the_delivery_page_does_what_it_says "docs/delivery.md",
     the_dependencies_page_does_what_it_says "docs/dependencies.md",
     the_http_api_page_does_what_it_says "docs/http-api.md",

@@ -8,7 +8,7 @@
 )]
 
 use gateway_tests::{
-    TestGateway,
+    TestGateway, eventually,
     rooms::{agent, dashboard, unlimited},
     tokens::token,
 };
@@ -57,6 +57,86 @@ async fn agents_are_listed_while_they_are_online() {
     agents.remove(2).leave().await;
     assert_eq!(ann.json().await["payload"]["code"], "TARGET_LOST");
     assert!(!leafed(&gateway, "/api/v1/agents?", "agents", "agentId").await.contains(&"press-3".to_owned()));
+}
+
+#[tokio::test]
+async fn an_agent_that_went_is_remembered_and_one_that_comes_and_goes_is_told_apart() {
+    let gateway = unlimited(
+        "[[endpoints]]\npath = \"/ws/agent\"\nroles = [\"agent\"]\nagents = true\nheartbeat = \"100ms\"\n\
+         [[endpoints]]\npath = \"/ws/dashboard\"\nroles = [\"dashboard\"]\n",
+    );
+    let seen = async |name: &str| {
+        let (status, page) = get(&gateway, "/api/v1/sightings").await;
+        assert_eq!(status, 200, "{page}");
+        page["sightings"].as_array().unwrap().iter().find(|seen| seen["agentId"] == name).cloned().unwrap_or_default()
+    };
+    let mut steady = agent(&gateway, "steady").await;
+    for _ in 0..4 {
+        agent(&gateway, "restless").await.leave().await;
+    }
+    let restless =
+        eventually(10, "it is gone", async || Some(seen("restless").await).filter(|one| one["online"] == false)).await;
+    assert_eq!(
+        (&restless["flapping"], &restless["arrivals"], &restless["lastReason"], &restless["connectionId"]),
+        (&json!(true), &json!(4), &json!("closed"), &Value::Null),
+        "{restless}"
+    );
+    assert!(restless["lastSeen"].is_string() && restless["roundTripMillis"].is_null(), "{restless}");
+    let one = seen("steady").await;
+    assert_eq!(
+        (&one["online"], &one["flapping"], &one["lastReason"]),
+        (&json!(true), &json!(false), &Value::Null),
+        "{one}"
+    );
+    // Its client answers pings whenever it is read.
+    let measured = tokio::select! {
+        _ = steady.next() => panic!("nobody says anything to it"),
+        one = eventually(9, "a ping was answered", async || Some(seen("steady").await).filter(|one| one["roundTripMillis"].is_number())) => one,
+    };
+    let millis = measured["roundTripMillis"].as_f64().unwrap();
+    assert!(millis > 0.0 && millis < 10_000.0, "{measured}");
+    let names =
+        async |query: &str| leafed(&gateway, &format!("/api/v1/sightings?{query}"), "sightings", "agentId").await;
+    assert_eq!(names("").await, ["restless", "steady"]);
+    assert_eq!(names("online=true").await, ["steady"]);
+    assert_eq!(names("online=false").await, ["restless"]);
+    assert_eq!(get(&gateway, "/api/v1/sightings?online=perhaps").await.0, 400);
+}
+
+#[tokio::test]
+async fn the_overview_counts_who_is_here_and_what_went_by() {
+    let gateway = unlimited("");
+    let look = async || {
+        let (status, overview) = get(&gateway, "/api/v1/overview").await;
+        assert_eq!(status, 200, "{overview}");
+        overview
+    };
+    let empty = look().await;
+    assert_eq!((&empty["here"]["connections"], &empty["totals"]["connections"]), (&json!(0), &json!(0)), "{empty}");
+    assert_eq!(empty["caller"], json!({"userId": "backend", "role": "service"}));
+    let (mut ann, bob) = (dashboard(&gateway, "ann").await, dashboard(&gateway, "bob").await);
+    let _press = agent(&gateway, "press-1").await;
+    for n in 0..3 {
+        ann.ask(json!({"type": "ping", "id": n.to_string()})).await;
+    }
+    ann.leave().await;
+    gateway_tests::TestClient::connect(&gateway, "/ws/agent", &token("bob", "dashboard")).await.unwrap_err();
+    let full =
+        eventually(10, "ann is gone", async || Some(look().await).filter(|look| look["here"]["connections"] == 2))
+            .await;
+    assert_eq!((&full["here"]["agents"], &full["here"]["users"]), (&json!(1), &json!(2)), "{full}");
+    let (totals, refusals) = (&full["totals"], &full["refusals"]);
+    assert_eq!((&totals["connections"], &totals["messagesIn"]), (&json!(3), &json!(3)), "who left is counted: {full}");
+    assert!(
+        totals["messagesOut"].as_u64() >= Some(6) && totals["bytesOut"].as_u64() > totals["bytesIn"].as_u64(),
+        "{full}"
+    );
+    assert_eq!((&totals["refusals"], refusals), (&json!(1), &json!({"ROLE_MISMATCH": 1})), "{full}");
+    let door =
+        |path: &str| full["endpoints"].as_array().unwrap().iter().find(|door| door["path"] == path).cloned().unwrap();
+    assert_eq!((&door("/ws/dashboard")["connections"], &door("/ws/agent")["agents"]), (&json!(1), &json!(true)));
+    assert!(full["roles"].as_array().unwrap().contains(&json!({"role": "agent", "connections": 1})), "{full}");
+    bob.leave().await;
 }
 
 #[tokio::test]

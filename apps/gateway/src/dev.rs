@@ -68,6 +68,7 @@ pub fn banner(
     writeln!(text, "  GATEWAY_TOKEN=$AGENT_TOKEN cargo run -q -p gateway -- connect ws://{address}/ws/agent --for 2s")?;
     writeln!(text, "  curl -H \"Authorization: Bearer $ADMIN_TOKEN\" http://{address}/api/v1/connections")?;
     writeln!(text, "  curl -X POST -H \"X-API-Key: $API_KEY\" http://{address}/auth/token\n")?;
+    writeln!(text, "The console, for a browser of this machine; paste ADMIN_TOKEN there: http://{address}/console\n")?;
     writeln!(text, "A refusal is worth a look, too; its requestId is what `explain` takes:\n")?;
     writeln!(
         text,

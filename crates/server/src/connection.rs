@@ -281,7 +281,7 @@ impl<L: Line> Connection<L> {
             Ok(Inbound::Binary(bytes)) => self.on_binary(bytes, now),
             Ok(Inbound::Pong) => {
                 if let Some(sent) = self.pinged.take() {
-                    self.occupant.traffic.answered_in(now.tick.since(sent));
+                    self.occupant.answered_in(now.tick.since(sent));
                 }
                 Ok(())
             }

@@ -82,6 +82,8 @@ pub(super) async fn look_at_connections(gateway: &Gateway) -> Called<()> {
 pub(super) async fn look_at_rooms(gateway: &Gateway) -> Called<()> {
     let agents = gateway.json("GET", "/api/v1/agents?user=press-7", None).await?;
     assert_eq!(agents["agents"][0]["agentId"], "press-7");
+    let sightings = gateway.json("GET", "/api/v1/sightings", None).await?;
+    assert_eq!(sightings["sightings"][0]["flapping"], false);
     let rooms = gateway.json("GET", "/api/v1/rooms?prefix=agent:", None).await?;
     assert_eq!(rooms["rooms"][0]["room"], "agent:press-7");
     let room = gateway.json("GET", "/api/v1/rooms/agents", None).await?;
@@ -127,5 +129,6 @@ pub(super) async fn look_at_the_gateway(gateway: &Gateway) -> Called<()> {
     }
     assert!(gateway.call("GET", "/metrics", None).await?.text().await?.contains("gateway_connections"));
     assert_eq!(gateway.json("GET", "/openapi.json", None).await?["openapi"], "3.1.0");
+    assert_eq!(gateway.json("GET", "/api/v1/overview", None).await?["caller"]["role"], "admin");
     Ok(())
 }

@@ -109,7 +109,7 @@ pub(super) fn list(site: &Site, call: &Call) -> Answer {
             (None, None) => now.wall,
         },
         connection_id: here.as_ref().map(|here| here.id),
-        round_trip_millis: here.and_then(|here| here.traffic.round_trip()).map(|time| time.as_secs_f64() * 1e3),
+        round_trip_millis: here.and_then(|here| here.round_trip()).map(|time| time.as_secs_f64() * 1e3),
         arrivals: sighting.arrivals(now),
         flapping: sighting.is_flapping(now),
         last_reason: sighting.left.as_ref().map(|left| left.why),

@@ -63,6 +63,7 @@ pub struct Occupant {
     /// Whether it hears what is said to its user without having asked for it.
     pub hears_user: bool,
     carried_by: AtomicU8,
+    round_trip_micros: AtomicU32,
     mail: Mail,
     /// Whether it waits already to be written to by another task than its own.
     is_marked: AtomicBool,
@@ -121,7 +122,6 @@ pub struct Traffic {
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     last_heard_millis: AtomicU64,
-    round_trip_micros: AtomicU32,
 }
 
 /// What the making of an [`Occupant`] takes.
@@ -171,6 +171,7 @@ impl Occupant {
             page: None,
             hears_user: arrival.autojoin,
             carried_by: AtomicU8::new(Transport::Websocket as u8),
+            round_trip_micros: AtomicU32::new(0),
             mail: Mail::default(),
             is_marked: AtomicBool::new(false),
             waits_since: AtomicU32::new(0),
@@ -212,6 +213,21 @@ impl Occupant {
     #[cfg(feature = "net")]
     pub(crate) fn carry_by(&self, transport: Transport) {
         self.carried_by.store(transport as u8, Ordering::Relaxed);
+    }
+
+    /// A ping was answered after so long.
+    #[cfg(feature = "net")]
+    pub(crate) fn answered_in(&self, time: Duration) {
+        let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX).max(1);
+        self.round_trip_micros.store(micros, Ordering::Relaxed);
+    }
+
+    /// How long the latest ping and its answer took; none, where none was answered yet.
+    pub fn round_trip(&self) -> Option<Duration> {
+        match self.round_trip_micros.load(Ordering::Relaxed) {
+            0 => None,
+            micros => Some(Duration::from_micros(micros.into())),
+        }
     }
 
     /// Whose it is. A refresh never changes that.
@@ -400,21 +416,6 @@ impl Traffic {
     pub fn heard(&self, now: Now) {
         let millis = u64::try_from(now.tick.since_origin().as_millis()).unwrap_or(u64::MAX);
         self.last_heard_millis.store(millis, Ordering::Relaxed);
-    }
-
-    /// A ping was answered after so long.
-    #[cfg(feature = "net")]
-    pub(crate) fn answered_in(&self, time: Duration) {
-        let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX).max(1);
-        self.round_trip_micros.store(micros, Ordering::Relaxed);
-    }
-
-    /// How long the latest ping and its answer took; none, where none was answered yet.
-    pub fn round_trip(&self) -> Option<Duration> {
-        match self.round_trip_micros.load(Ordering::Relaxed) {
-            0 => None,
-            micros => Some(Duration::from_micros(micros.into())),
-        }
     }
 
     /// When the peer was last heard, on the wall clock.

@@ -37,7 +37,7 @@ export const agents = {
         { name: "Round trip", kind: "number", cell: (one) => millis(one.roundTripMillis) },
         { name: "Came in 10 min", kind: "number", cell: ({ arrivals }) => count(arrivals) },
         { name: "Went last by", cell: ({ lastReason }) => lastReason ?? "" },
-        { name: "User", cell: ({ userId }) => userId },
+        { name: "User", kind: "id", cell: ({ userId }) => userId },
         { name: "Do", cell: (one) => one.online && h("span", { class: "row" },
           h("a", { href: `#trial/${encodeURIComponent(one.agentId)}`, "aria-label": `Ask ${one.agentId}` }, "Ask"),
           h("button", { type: "button", class: "grave", "aria-label": `Kick ${one.agentId}`, onclick: () => kick(one, () => live.now()) }, "Kick")) },
