@@ -83,7 +83,10 @@ fn a_linter_finds_nothing_in_the_document() {
 #[tokio::test]
 async fn each_call_of_the_document_is_there_and_asks_for_the_credential_that_it_names() {
     let gateway = open("");
-    for (method, path, declared) in operations(&document()) {
+    let mut calls = operations(&document());
+    // The one that ends it is the last.
+    calls.sort_by_key(|(_, path, _)| path.ends_with("/drain"));
+    for (method, path, declared) in calls {
         let path = path.replace("{requestId}", "3f0c2b57-9f0e-4c7e-8a51-6f1f6f5f0a6e");
         let path = path.replace(['{', '}'], "");
         let stranger = call(&gateway, &method, &path, &[], None).await;
