@@ -1,7 +1,7 @@
 //! The link of gateways that live in one process: what a single test needs of a cluster, and what tells the law that an
 //! engine between machines has to keep.
 //!
-//! The law: everything happens on one [`board`], under one lock, in one order. A node that takes its arrivals too slowly
+//! The law: everything happens on one board, under one lock, in one order. A node that takes its arrivals too slowly
 //! loses posts and letters, and is told by [`Health::Away`] and [`Arrival::Back`] that it did; answers are never lost.
 //!
 //! ```
@@ -82,7 +82,7 @@ impl Switchboard {
         self.board.lock().kill(node);
     }
 
-    /// Cuts a node off: its orders are answered by [`Answer::Away`], and nothing of the others reaches it. Its lease holds.
+    /// Cuts a node off: its orders are answered by [`Away`](gateway_domain::link::Answer::Away), and nothing of the others reaches it. Its lease holds.
     pub fn cut(&self, node: &NodeId) {
         self.board.lock().cut(node);
     }

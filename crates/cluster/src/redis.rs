@@ -4,7 +4,7 @@
 //! publish for each channel. Nothing waits without an end: a command that is not answered in time ends its connection, and what
 //! stood on it is put right on the next one. Whatever hangs on a node hangs on its lease.
 //!
-//! Reading order: [`settings`] is what an operator says, `dial` connects by it, `keys` and `wire` are the names and texts that
+//! Reading order: `settings` is what an operator says, `dial` connects by it, `keys` and `wire` are the names and texts that
 //! others see, `scripts` what is run there. `link` is the task that lives as long as the house does; it `serve`s while it is
 //! connected, and `restore`s what this node holds whenever it is again. `errand` makes a command of an order and an answer of
 //! a reply, `hearing` takes in what others say.

@@ -13,7 +13,7 @@ use rustls::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::timeout,
 };
 use tokio_rustls::TlsConnector;
@@ -21,7 +21,7 @@ use tokio_rustls::TlsConnector;
 use super::{
     fault::Fault,
     reply,
-    settings::{Address, Servers, Settings, Tls},
+    settings::{Address, Sentinel, Servers, Settings, Tls},
 };
 
 /// Connects by the settings.
@@ -42,30 +42,7 @@ impl Dial {
     pub(crate) async fn master(&self) -> Result<Address, Fault> {
         match &self.settings.servers {
             Servers::At(addresses) => self.first_master(addresses).await,
-            Servers::Behind(sentinel) => {
-                let unknown = |reason: String| Fault::NoMaster { master: sentinel.master.clone(), reason };
-                let mut last = unknown("none is named".to_owned());
-                let login = redis_login(sentinel.username.as_deref(), sentinel.password.as_ref(), 0);
-                for node in &sentinel.nodes {
-                    let mut ask = redis::pipe();
-                    ask.cmd("SENTINEL").arg("get-master-addr-by-name").arg(&sentinel.master);
-                    let asked = async { self.connect_as(node, login.clone(), None).await?.run(&ask).await };
-                    match asked.await {
-                        Ok(answers) => {
-                            match answers.first().map(reply::texts).map(Iterator::collect::<Vec<_>>).as_deref() {
-                                Some([host, port]) => match port.parse() {
-                                    Ok(port) => return Ok(Address { host: (*host).to_owned(), port }),
-                                    Err(_) => last = unknown(format!("{node} names the port {port}")),
-                                },
-                                _ => last = unknown(format!("{node} has none of that name")),
-                            }
-                        }
-                        Err(fault @ (Fault::Credentials { .. } | Fault::Tls { .. })) => last = fault,
-                        Err(fault) => last = unknown(fault.to_string()),
-                    }
-                }
-                Err(last)
-            }
+            Servers::Behind(sentinel) => self.elected_master(sentinel).await,
         }
     }
 
@@ -78,6 +55,46 @@ impl Dial {
         let settings = &self.settings;
         let login = redis_login(settings.username.as_deref(), settings.password.as_ref(), settings.database);
         self.connect_as(address, login, heard).await
+    }
+
+    /// Asks all Sentinels at once. What most of all say is so; where some are silent, what most of the others say.
+    async fn elected_master(&self, sentinel: &Sentinel) -> Result<Address, Fault> {
+        let unknown = |reason: String| Fault::NoMaster { master: sentinel.master.clone(), reason };
+        let mut asked = JoinSet::new();
+        for node in &sentinel.nodes {
+            let (dial, node, sentinel) = (self.clone(), node.clone(), sentinel.clone());
+            asked.spawn(async move { dial.ask_sentinel(&node, &sentinel).await });
+        }
+        let mut named: Vec<(Address, usize)> = Vec::new();
+        let mut last = unknown("none is named".to_owned());
+        while let Some(answer) = asked.join_next().await {
+            match answer {
+                Ok(Ok(address)) => match named.iter_mut().find(|(other, _)| *other == address) {
+                    Some((_, votes)) => *votes += 1,
+                    None => named.push((address, 1)),
+                },
+                Ok(Err(fault @ (Fault::Credentials { .. } | Fault::Tls { .. }))) => last = fault,
+                Ok(Err(fault)) => last = unknown(fault.to_string()),
+                Err(_) => {}
+            }
+            if let Some((address, _)) = named.iter().find(|(_, votes)| votes * 2 > sentinel.nodes.len()) {
+                return Ok(address.clone());
+            }
+        }
+        named.into_iter().max_by_key(|(_, votes)| *votes).map(|(address, _)| address).ok_or(last)
+    }
+
+    async fn ask_sentinel(&self, node: &Address, sentinel: &Sentinel) -> Result<Address, Fault> {
+        let login = redis_login(sentinel.username.as_deref(), sentinel.password.as_ref(), 0);
+        let mut ask = redis::pipe();
+        ask.cmd("SENTINEL").arg("get-master-addr-by-name").arg(&sentinel.master);
+        let answers = self.connect_as(node, login, None).await?.run(&ask).await?;
+        let words: Vec<&str> = answers.first().map(reply::texts).into_iter().flatten().collect();
+        let address = match words.as_slice() {
+            [host, port] => port.parse().ok().map(|port| Address { host: (*host).to_owned(), port }),
+            _ => None,
+        };
+        address.ok_or_else(|| Fault::Said { said: format!("{node} knows nobody of that name") })
     }
 
     async fn first_master(&self, addresses: &[Address]) -> Result<Address, Fault> {

@@ -120,7 +120,8 @@ impl Desk<'_> {
                     Some(Expected::Absent) => command.arg("absent").arg(""),
                     Some(Expected::Value(value)) => command.arg("value").arg(value),
                 };
-                let message = if told { wire::written(self.node, *book, key, value.as_deref()) } else { String::new() };
+                let message =
+                    if told { wire::written(self.node, *book, key, value.as_deref(), *until) } else { String::new() };
                 command.arg(keys.to_all()).arg(message);
                 command
             }

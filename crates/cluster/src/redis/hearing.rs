@@ -146,9 +146,9 @@ impl Hearing {
                 let from = self.state.lock().node(node).ok_or(Strange::Broken)?;
                 self.pass(Arrival::Letter { from, letter: letter.to_owned() });
             }
-            Told::Written { node, book, key, value } => {
+            Told::Written { node, book, key, value, until } => {
                 if node != self.node.as_str() {
-                    self.mirror.lock().note_value(book, key, value);
+                    self.mirror.lock().note(book, key, value.map(|value| (value.to_owned(), until)));
                     self.pass(Arrival::Written { book, key: key.to_owned(), value: value.map(str::to_owned) });
                 }
             }

@@ -26,12 +26,6 @@ impl Mirror {
         };
     }
 
-    /// One was written by somebody who does not say until when: that is read with the book as a whole.
-    pub(crate) fn note_value(&mut self, book: Book, key: &str, value: Option<&str>) {
-        let until = self.books.get(&book).and_then(|entries| entries.get(key)).and_then(|(_, until)| *until);
-        self.note(book, key, value.map(|value| (value.to_owned(), until)));
-    }
-
     /// What stands in one of them.
     pub(crate) fn entries(&self, book: Book) -> BTreeMap<String, Entry> {
         self.books.get(&book).cloned().unwrap_or_default()

@@ -6,7 +6,7 @@
 //! ```text
 //! 1P <node> <ticket> <bytes of the head> <n> <n channels> {<room> <epoch> <offset>}...\n<head><text>
 //! 1T <node>\n<letter>                       a letter
-//! 1W <node> <book> <0|1> <bytes of the key>\n<key><value>
+//! 1W <node> <book> <0|1> <until or nothing> <bytes of the key>\n<key><value>
 //! 1N <node>\n                               that node is lost
 //! 1D\n<connection>                          that connection's agent is elsewhere
 //! 1B\n<number>                              a probe, to oneself
@@ -15,7 +15,7 @@
 use std::fmt::Write as _;
 
 use gateway_domain::{
-    Room,
+    Room, Timestamp,
     history::{Epoch, Position},
     link::{Book, Channel, NodeId, Ticket},
 };
@@ -43,6 +43,7 @@ pub(crate) enum Told<'a> {
         book: Book,
         key: &'a str,
         value: Option<&'a str>,
+        until: Option<Timestamp>,
     },
     Lost {
         node: &'a str,
@@ -77,7 +78,7 @@ pub(crate) fn letter(node: &NodeId, letter: &str) -> String {
 }
 
 /// A value that was written, or taken out.
-pub(crate) fn written(node: &NodeId, book: Book, key: &str, value: Option<&str>) -> String {
+pub(crate) fn written(node: &NodeId, book: Book, key: &str, value: Option<&str>, until: Option<Timestamp>) -> String {
     let name = match book {
         Book::Bans => "bans",
         Book::Revocations => "revocations",
@@ -85,7 +86,8 @@ pub(crate) fn written(node: &NodeId, book: Book, key: &str, value: Option<&str>)
         Book::Once => "once",
     };
     let (is_there, text) = (u8::from(value.is_some()), value.unwrap_or_default());
-    format!("{}W\t{node}\t{name}\t{is_there}\t{}\n{key}{text}", keys::VERSION, key.len())
+    let until = until.map(|until| until.millis().to_string()).unwrap_or_default();
+    format!("{}W\t{node}\t{name}\t{is_there}\t{until}\t{}\n{key}{text}", keys::VERSION, key.len())
 }
 
 /// That a node is lost.
@@ -148,9 +150,10 @@ fn written_fields<'a>(mut fields: impl Iterator<Item = &'a str>, body: &'a str) 
         _ => return None,
     };
     let is_there = fields.next()? == "1";
+    let until = fields.next()?.parse().ok().map(Timestamp::from_millis);
     let key_bytes: usize = fields.next()?.parse().ok()?;
     let (key, value) = body.split_at_checked(key_bytes)?;
-    Some(Told::Written { node, book, key, value: is_there.then_some(value) })
+    Some(Told::Written { node, book, key, value: is_there.then_some(value), until })
 }
 
 #[cfg(test)]
@@ -178,9 +181,9 @@ mod tests {
         assert_eq!(read(&told), Ok(post));
         let told = letter(&node, "a\nb");
         assert_eq!(read(&told), Ok(Told::Letter { node: node.as_str(), letter: "a\nb" }));
-        for value in [None, Some(""), Some("v\u{fc}")] {
-            let told = written(&node, Book::Bans, "k\n\u{fc}", value);
-            let expected = Told::Written { node: node.as_str(), book: Book::Bans, key: "k\n\u{fc}", value };
+        for (value, until) in [(None, None), (Some(""), None), (Some("v\u{fc}"), Some(Timestamp::from_millis(7)))] {
+            let told = written(&node, Book::Bans, "k\n\u{fc}", value, until);
+            let expected = Told::Written { node: node.as_str(), book: Book::Bans, key: "k\n\u{fc}", value, until };
             assert_eq!(read(&told), Ok(expected));
         }
         assert_eq!(read(&lost(&node)), Ok(Told::Lost { node: node.as_str() }));
@@ -198,7 +201,7 @@ mod tests {
             "1P\ta\t1\t9\t0\nx",
             "1P\ta\tx\t0\t0\n",
             "1P\ta\t1\t0\t2\t{every}\n",
-            "1W\ta\tother\t1\t0\n",
+            "1W\ta\tother\t1\t\t0\n",
             "1B\nx",
             "1P\ta\t1\t1\t0\n\u{fc}",
             "1P\ta\t1\t0\t0\troom\tepoch\n",
