@@ -69,9 +69,9 @@ async fn after_a_restart_without_data_everything_stands_again() {
     a.follow(news()).await;
     b.follow(news()).await;
     ban(&mut b, "user:m", Some("why")).await;
-    let until = Some(Linked::later(Duration::from_secs(60)));
+    let until = Linked::later(Duration::from_secs(60));
     let (key, value) = ("user:n".to_owned(), Some("for now".to_owned()));
-    b.order(Act::Write { book: Book::Bans, key, value, until, expected: None }).await;
+    b.order(Act::Write { book: Book::Bans, key, value, until: Some(until), expected: None }).await;
     let (before, _) = a.recall("news", None).await;
     assert_eq!(a.post(posting(&[news()], &["news"], "one")).await, Some(2));
 
@@ -95,7 +95,7 @@ async fn after_a_restart_without_data_everything_stands_again() {
     let Answer::Read(read) = a.order(Act::Read { book: Book::Bans, key: "user:m".to_owned() }).await else { panic!() };
     assert_eq!(read.as_deref(), Some("why"));
     let ends = redis.ask(&["ZRANGE", "gateway:1:book:bans:until", "0", "-1", "WITHSCORES"]);
-    assert!(ends.contains("user:n") && ends.contains(&until.unwrap().millis().to_string()), "{ends}");
+    assert!(ends.contains("user:n") && ends.contains(&until.millis().to_string()), "{ends}");
     let (after, missed) = b.recall("news", Some(Position { offset: 1, ..before.clone() })).await;
     assert!(after.epoch != before.epoch && missed.is_none(), "what was remembered is gone, and that is said");
     assert_eq!(a.post(posting(&[news()], &["news"], "two")).await, Some(2));
