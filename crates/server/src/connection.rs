@@ -63,8 +63,8 @@ struct Connection<L> {
     underway: Option<Box<Underway>>,
     /// That next message. While it is held back, nothing more is read.
     held: Option<Box<Inbound>>,
-    /// The trace of the message that is being handled, where it names one.
-    trace: Option<TraceId>,
+    /// The trace of the message that is being handled, where it names one. Few do: it is in a box.
+    trace: Option<Box<TraceId>>,
     /// Who speaks, as receivers are told: made with the first message that is passed on.
     from: Option<Box<str>>,
 }
@@ -299,7 +299,7 @@ impl<L: Line> Connection<L> {
     /// Whom an audit record of what is being handled is about.
     fn subject(&self) -> Subject<'_> {
         let subject = self.occupant.subject();
-        Subject { trace: self.trace.or(subject.trace), ..subject }
+        Subject { trace: self.trace.as_deref().copied().or(subject.trace), ..subject }
     }
 
     fn say(&self, kind: &str, id: Option<&str>, payload: &impl Serialize) {
