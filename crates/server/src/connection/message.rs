@@ -78,8 +78,8 @@ impl<L: Line> Connection<L> {
     }
 
     fn on_message(&mut self, message: &Message<'_>, now: Now) {
-        self.trace = message.trace().map(|trace| trace.id);
-        if let Some(trace) = self.trace {
+        self.trace = message.trace().map(|trace| Box::new(trace.id));
+        if let Some(trace) = &self.trace {
             let (connection, kind) = (self.occupant.id, shortened(&message.kind));
             tracing::debug!(connectionId = %connection, traceId = %trace, kind, "a message of a trace");
         }
