@@ -9,10 +9,16 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use futures_util::StreamExt;
-use gateway_tests::{Actor, Claims, Options, TestClient, TestGateway, eventually, gateway::program, tokens::token};
+use gateway_tests::{
+    Actor, Claims, Options, TestClient, TestGateway, eventually,
+    gateway::program,
+    receiver::{Answer, Receiver, Request},
+    tokens::token,
+};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -20,7 +26,7 @@ use tokio::task::JoinSet;
 const OLD: &str = "the-old-secret-of-at-least-thirty-two-bytes";
 const NEXT: &str = "the-next-secret-of-at-least-thirty-two-byte";
 
-/// The `n`th configuration, by what is written into it.
+/// The policy that each test begins with.
 const POLICY: &str = r#"
 [server]
 watch = false
@@ -111,7 +117,7 @@ impl Load {
             let is_over = Arc::clone(&is_over);
             tasks.spawn(async move {
                 while !is_over.load(Ordering::Relaxed) {
-                    let heard = tokio::time::timeout(std::time::Duration::from_millis(200), agent.client.socket.next());
+                    let heard = tokio::time::timeout(Duration::from_millis(200), agent.client.socket.next());
                     let Ok(frame) = heard.await else { continue };
                     let text = frame.expect("it is not closed").expect("a frame").into_text().unwrap_or_default();
                     let message: Value = serde_json::from_str(&text).unwrap_or_default();
@@ -134,7 +140,7 @@ impl Load {
                     let answer = client.ask(json!({"type": "command", "id": id, "payload": {"agentId": to}})).await;
                     assert_eq!((&answer["type"], &answer["replyTo"]), (&json!("reply"), &json!(id)), "{answer}");
                     answers.fetch_add(1, Ordering::Relaxed);
-                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                    tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             });
         }
@@ -287,4 +293,38 @@ async fn a_signal_and_a_change_of_the_file_are_as_good_as_a_call() {
     assert_eq!(knocks().await, 404);
     rewrite(&gateway, |text| text.replace("nonsense = true\n", ""));
     eventually(10, "the change is seen", async || (knocks().await == 401).then_some(())).await;
+}
+
+#[tokio::test]
+async fn webhooks_come_go_and_move_and_what_was_told_before_still_arrives() {
+    let gateway = gateway(POLICY);
+    fs::write(gateway.folder.path().join("hook.txt"), OLD).unwrap();
+    let (first, second) = (Receiver::start().await, Receiver::start().await);
+    let hook = |to: &Receiver| {
+        format!(
+            "[[webhooks]]\nname = \"backend\"\nurl = \"{}\"\nsecret_file = \"hook.txt\"\nevents = [\"connect\"]\n",
+            to.url()
+        )
+    };
+    let (to_first, to_second) = (hook(&first), hook(&second));
+    let comes = async |user: &str| TestClient::greeted(&gateway, "/ws/dashboard", &token(user, "dashboard")).await.0;
+    // It answers late: what it was told is under way when another takes its place.
+    first.answers(|_| Answer::Slow(Duration::from_millis(500), 204));
+    rewrite(&gateway, |text| text + &to_first);
+    reload(&gateway).await;
+    let ann = comes("ann").await;
+    rewrite(&gateway, |text| text.replace(&to_first, &to_second));
+    reload(&gateway).await;
+    let bob = comes("bob").await;
+    // What did not change goes on as it is.
+    rewrite(&gateway, |text| text + NUDGE);
+    reload(&gateway).await;
+    let cid = comes("cid").await;
+    rewrite(&gateway, |text| text.replace(&to_second, ""));
+    reload(&gateway).await;
+    let dora = comes("dora").await;
+    let users = |told: Vec<Request>| told.iter().map(|request| request.user().to_owned()).collect::<Vec<_>>();
+    assert_eq!(users(first.has_taken(1).await), ["ann"]);
+    assert_eq!(users(second.has_taken(2).await), ["bob", "cid"]);
+    drop((ann, bob, cid, dora));
 }
