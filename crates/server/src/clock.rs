@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "this is the place")]
 
 use std::{
+    cell::Cell,
     sync::LazyLock,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -17,18 +18,39 @@ static ORIGIN: LazyLock<Instant> = LazyLock::new(|| {
     first.checked_sub(Duration::from_secs(3600)).unwrap_or(first)
 });
 
+/// So long a reading of the wall clock goes on by the steady one before the wall is looked at again: a clock that was set is
+/// seen that late, and each message reads one clock instead of three.
+const TRUSTED: Duration = Duration::from_millis(20);
+
+thread_local! {
+    /// The last reading of the wall, and the steady moment of it.
+    static READING: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
+}
+
 /// Reads both clocks.
 pub fn now() -> Now {
-    let origin = *ORIGIN;
     let steady = tokio::time::Instant::now().into_std();
+    let known = READING.get().and_then(|(at, wall)| {
+        let since = steady.checked_duration_since(at).filter(|since| *since < TRUSTED)?;
+        Some(wall + since)
+    });
+    let wall = known.unwrap_or_else(|| {
+        let wall = wall_at(steady);
+        READING.set(Some((steady, wall)));
+        wall
+    });
+    Now {
+        tick: Tick::after_origin(steady.saturating_duration_since(*ORIGIN)),
+        wall: Timestamp::from_millis(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)),
+    }
+}
+
+/// The time since 1970 at a moment of the runtime's clock.
+fn wall_at(steady: Instant) -> Duration {
     let real = Instant::now();
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let wall = since_1970 + steady.saturating_duration_since(real);
-    let wall = wall.saturating_sub(real.saturating_duration_since(steady));
-    Now {
-        tick: Tick::after_origin(steady.saturating_duration_since(origin)),
-        wall: Timestamp::from_millis(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)),
-    }
+    wall.saturating_sub(real.saturating_duration_since(steady))
 }
 
 /// Reads the steady clock alone, for whoever only measures how long something takes.

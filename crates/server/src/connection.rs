@@ -66,7 +66,7 @@ struct Connection<L> {
     /// The trace of the message that is being handled, where it names one. Few do: it is in a box.
     trace: Option<Box<TraceId>>,
     /// Who speaks, as receivers are told: made with the first message that is passed on.
-    from: Option<Box<str>>,
+    from: Option<Arc<str>>,
 }
 
 /// Serves a connection until it ends: sits down, speaks, closes properly.
@@ -125,10 +125,10 @@ pub(crate) fn span(occupant: &Occupant) -> Option<Span> {
     (!span.is_disabled()).then_some(span)
 }
 
-/// Spreads the first pings of connections that came together. The id is random, so a part of it will do.
+/// Spreads the first pings of connections that came together. The end of an id is random, so that will do.
 fn phase(occupant: &Occupant) -> Duration {
     let interval = occupant.endpoint.session.heartbeat.unwrap_or_default();
-    let part = u32::from(occupant.id.uuid().as_bytes()[0]);
+    let part = u32::from(occupant.id.uuid().as_bytes()[15]);
     interval / 2 * part / 256
 }
 
@@ -173,21 +173,24 @@ impl<L: Line> Connection<L> {
     async fn converse(&mut self) -> Ending {
         let mut timer = Box::pin(tokio::time::sleep(Duration::ZERO));
         let mut armed = None;
+        let mut now = clock::now();
         loop {
-            if let ControlFlow::Break(ending) = self.do_what_is_due(timer.as_mut(), &mut armed) {
+            // Read once a turn: what is heard is dealt with at that time, too.
+            if let ControlFlow::Break(ending) = self.do_what_is_due(timer.as_mut(), &mut armed, now) {
                 return ending;
             }
             let occupant = Arc::clone(&self.occupant);
             let hear = self.held.is_none();
             let step = tokio::select! {
                 biased;
-                orders = occupant.ordered() => self.obey(orders),
-                outcome = next_outcome(&mut self.refreshing) => self.refreshed(outcome),
-                done = routing::done(&mut self.underway) => self.went(done),
+                orders = occupant.ordered() => { now = clock::now(); self.obey(orders) }
+                outcome = next_outcome(&mut self.refreshing) => { now = clock::now(); self.refreshed(outcome, now) }
+                done = routing::done(&mut self.underway) => { now = clock::now(); self.went(done, now) }
                 inbound = self.line.next_while_sending(hear, || next_text(&self.house, &occupant)) => {
-                    self.take_in(inbound)
+                    now = clock::now();
+                    self.take_in(inbound, now)
                 }
-                () = timer.as_mut() => { armed = None; ControlFlow::Continue(()) }
+                () = timer.as_mut() => { now = clock::now(); armed = None; ControlFlow::Continue(()) }
             };
             if let ControlFlow::Break(ending) = step {
                 return ending;
@@ -196,8 +199,7 @@ impl<L: Line> Connection<L> {
     }
 
     /// Does what the session says is due, and arms the timer for the next time.
-    fn do_what_is_due(&mut self, timer: Pin<&mut Sleep>, armed: &mut Option<Tick>) -> ControlFlow<Ending> {
-        let now = clock::now();
+    fn do_what_is_due(&mut self, timer: Pin<&mut Sleep>, armed: &mut Option<Tick>, now: Now) -> ControlFlow<Ending> {
         self.listen(now);
         let endpoint = Arc::clone(&self.occupant.endpoint);
         while let Some(due) = self.session.take_due(&endpoint.session, now) {
@@ -263,14 +265,13 @@ impl<L: Line> Connection<L> {
             let hear = self.held.is_none();
             let next = self.line.next_while_sending(hear, || next_text(&self.house, &occupant));
             let Some(inbound) = next.now_or_never() else { break };
-            self.take_in(inbound)?;
+            self.take_in(inbound, clock::now())?;
         }
         let is_idle = self.underway.is_none() && self.held.is_none() && self.refreshing.is_none();
         ControlFlow::Continue(is_idle && !self.house.hub.has_open_requests(occupant.id))
     }
 
-    fn take_in(&mut self, inbound: Result<Inbound, SocketFault>) -> ControlFlow<Ending> {
-        let now = clock::now();
+    fn take_in(&mut self, inbound: Result<Inbound, SocketFault>, now: Now) -> ControlFlow<Ending> {
         self.listen(now);
         let outcome = match inbound {
             Ok(message) if self.must_wait(&message) => {

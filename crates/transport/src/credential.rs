@@ -96,7 +96,7 @@ fn bearer_text(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
         return Err(malformed("the Authorization header must be the word Bearer, a space and the token"));
     }
     let token = token.trim_matches(' ');
-    if token.contains([' ', '\t', ',']) {
+    if token.bytes().any(|byte| matches!(byte, b' ' | b'\t' | b',')) {
         return Err(malformed("the Authorization header must hold one token and nothing else"));
     }
     Ok(Some(token))

@@ -72,8 +72,9 @@ pub struct Departed {
 pub struct Posted<T> {
     /// Its place among all messages of the room: it is for the members that were here before it.
     pub sequence: u64,
-    /// In a room with a history: its offset, and the text that was made with it.
-    pub kept: Option<(u64, T)>,
+    /// In a room with a history: its offset, and the text that was made with it, where anybody has subscribed and is to
+    /// hear it.
+    pub kept: Option<(u64, Option<T>)>,
 }
 
 /// How a connection is in a room.

@@ -69,7 +69,8 @@ impl<T: Clone> Place<T> {
         self.stirred = now;
         let kept = self.history.as_mut().zip(self.law.history.as_ref()).map(|(history, bounds)| {
             let (text, size) = make(history.top() + 1);
-            (history.append(text.clone(), size, bounds, now), text)
+            let heard = (self.members.users() > 0).then(|| text.clone());
+            (history.append(text, size, bounds, now), heard)
         });
         Posted { sequence: self.sequence, kept }
     }

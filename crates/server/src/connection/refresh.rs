@@ -8,7 +8,6 @@ use governor::{RateLimiter, clock::Clock};
 use super::{Connection, line::Line};
 use crate::{
     audit::Event,
-    clock,
     house::House,
     hub::Ending,
     limits::{Bucket, HouseClock, quota},
@@ -68,8 +67,8 @@ impl<L: Line> Connection<L> {
     pub(super) fn refreshed(
         &mut self,
         (id, outcome): (Option<String>, Result<Judged, Refusal>),
+        now: Now,
     ) -> ControlFlow<Ending> {
-        let now = clock::now();
         let id = id.as_deref();
         match outcome {
             Ok(judged) => {

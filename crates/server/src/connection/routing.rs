@@ -19,7 +19,6 @@ use tokio::sync::oneshot;
 
 use super::{Connection, line::Line};
 use crate::{
-    clock,
     endpoint::Handler,
     handler::{Handled, Visit},
     hub::{Addressed, Asking, Class, Ending, Meant, Post, Posted, ended, sender},
@@ -91,15 +90,15 @@ pub(super) async fn done(underway: &mut Option<Box<Underway>>) -> Done {
 
 impl<L: Line> Connection<L> {
     /// Something that a message set going is done.
-    pub(super) fn went(&mut self, done: Done) -> ControlFlow<Ending> {
+    pub(super) fn went(&mut self, done: Done, now: Now) -> ControlFlow<Ending> {
         match done {
             Done::Posted(id, Some(count)) => self.acknowledge(id.as_deref(), count),
             Done::Posted(id, None) => self.done(id.as_deref()),
-            Done::Served(id, handled) => self.served(id.as_deref(), handled, clock::now()),
+            Done::Served(id, handled) => self.served(id.as_deref(), handled, now),
         }
         match self.held.take() {
             // It may be held back once more.
-            Some(held) => self.take_in(Ok(*held)),
+            Some(held) => self.take_in(Ok(*held), now),
             None => ControlFlow::Continue(()),
         }
     }
@@ -307,7 +306,7 @@ impl<L: Line> Connection<L> {
     }
 
     /// Who speaks, as receivers are told.
-    fn from(&mut self) -> Box<str> {
+    fn from(&mut self) -> Arc<str> {
         let occupant = &self.occupant;
         let from = self.from.get_or_insert_with(|| {
             let standing = occupant.standing();
@@ -320,7 +319,7 @@ impl<L: Line> Connection<L> {
             .to_json()
             .into()
         });
-        from.clone()
+        Arc::clone(from)
     }
 }
 

@@ -198,16 +198,16 @@ impl Topic {
 impl Declared {
     /// The parameter of the path, where this is a path of that call; empty where it has none.
     pub(super) fn parameter_in<'a>(&self, path: &'a str) -> Option<&'a str> {
-        let (mut own, mut there) = (self.path.split('/'), path.split('/'));
-        let mut parameter = "";
-        loop {
-            match (own.next(), there.next()) {
-                (None, None) => return Some(parameter),
-                (Some(name), Some(segment)) if name.starts_with('{') => parameter = segment,
-                (Some(name), Some(segment)) if name == segment => {}
-                _ => return None,
-            }
+        let is_same = |(own, there): &(u8, u8)| own == there && *own != b'{';
+        let common = self.path.bytes().zip(path.bytes()).take_while(is_same).count();
+        let (own, there) = (self.path.get(common..)?, path.get(common..)?);
+        // All of them are looked at for each call, and most have nothing in common with it.
+        if !own.starts_with('{') {
+            return (own.is_empty() && there.is_empty()).then_some("");
         }
+        let (_, behind) = own.split_once('}')?;
+        let (parameter, rest) = there.split_at(there.find('/').unwrap_or(there.len()));
+        (behind == rest).then_some(parameter)
     }
 }
 
@@ -242,6 +242,12 @@ mod tests {
         {
             assert_eq!(rooms.parameter_in(other), None, "{other}");
         }
+        assert_eq!(rooms.parameter_in("/api/v1/rooms/{room}/history"), Some("{room}"));
+        assert_eq!(rooms.parameter_in("/api/v1/rooms//history"), Some(""));
+        assert_eq!(call("/api/v1/events").parameter_in("/api/v1/events/batch"), None);
+        assert_eq!(call("/api/v1/events/batch").parameter_in("/api/v1/events"), None);
+        assert_eq!(call("/api/v1/rooms/{room}").parameter_in("/api/v1/rooms/\u{e9}"), Some("\u{e9}"));
+        assert_eq!(call("/api/v1/rooms").parameter_in("/api/v1/room\u{e9}"), None);
         assert_eq!(call("/healthz").parameter_in("/healthz"), Some(""));
     }
 

@@ -14,6 +14,7 @@ mod pass;
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     hash::Hash,
+    hint::black_box,
     sync::Arc,
 };
 
@@ -23,7 +24,12 @@ use gateway_domain::{
 use gateway_transport::Text;
 use tokio::{sync::oneshot, task::yield_now};
 
-use super::{Hub, Letter, Occupant, books::Books, outbox::Class, outgoing::Scratch};
+use super::{
+    Hub, Letter, Occupant,
+    books::Books,
+    outbox::Class,
+    outgoing::{LOOKED_AHEAD, Scratch},
+};
 use group::Group;
 pub(super) use group::user_of;
 use pass::{Part, Pass, Reached};
@@ -139,10 +145,10 @@ impl Hub {
     /// Gives the post its place in each of its rooms, and lays out the passes.
     fn job(&self, books: &mut Books, post: Post<'_>, groups: Vec<Group>, now: Now) -> Job {
         let several = groups.len() > 1;
-        let (mut subscribers, mut others) = (VecDeque::new(), VecDeque::new());
+        let (mut subscribers, mut others) = (VecDeque::new(), VecDeque::with_capacity(groups.len()));
         for group in &groups {
             let (mut sequence, mut placed) = (0, None);
-            if let Group::Room(room) = group {
+            if let Some(room) = group.room() {
                 let law = books.laws.law(room);
                 let posted = books.rooms.post(room, law, now.tick, |offset| {
                     let text = Text::from(relay::in_room(&post.text, room, offset));
@@ -150,7 +156,7 @@ impl Hub {
                     (text, bytes)
                 });
                 sequence = posted.sequence;
-                placed = posted.kept.map(|(_, text)| Letter::new(text));
+                placed = posted.kept.and_then(|(_, text)| text).map(Letter::new);
             }
             let pass = |part, placed| Pass { group: group.clone(), part, sequence, placed, cursor: None };
             if several && placed.is_some() {
@@ -160,7 +166,11 @@ impl Hub {
                 others.push_back(pass(Part::Everybody, placed));
             }
         }
-        subscribers.append(&mut others);
+        if subscribers.is_empty() {
+            subscribers = others;
+        } else {
+            subscribers.append(&mut others);
+        }
         let sender = post.sender.and_then(|id| books.registry.get(id));
         let hooks = self.webhooks.hear(post.targets, &post.text, post.trace, sender.map(Arc::as_ref), now);
         let told = Told { count: hooks, seen: several.then(HashSet::new) };
@@ -284,7 +294,12 @@ impl Job {
             let to_one_self = matches!(pass.group, Group::One(id) if Some(id) == self.sender);
             let Reached { members, looked_at, is_over } = pass.next(registry, rooms, most);
             most = most.saturating_sub(looked_at);
-            for (id, here, subscribed) in members {
+            for (nth, &(id, here, subscribed)) in members.iter().enumerate() {
+                if nth.is_multiple_of(LOOKED_AHEAD) && members.len() > LOOKED_AHEAD {
+                    // Each lies elsewhere in memory: these looks do not wait for each other.
+                    let next = members.iter().skip(nth).take(LOOKED_AHEAD);
+                    black_box(next.map(|(_, here, _)| here.glance()).sum::<usize>());
+                }
                 if Some(id) == self.sender && !to_one_self {
                     continue;
                 }

@@ -300,6 +300,17 @@ impl Occupant {
         false
     }
 
+    /// Looks at what a write to it needs, so that it is at hand when that comes; the sum means nothing.
+    pub(super) fn glance(&self) -> usize {
+        let own = usize::from(self.is_marked.load(Ordering::Relaxed));
+        let counted = self.traffic.messages_out.load(Ordering::Relaxed) as usize;
+        #[cfg(feature = "net")]
+        let outlet = self.mail.outlet.get().map_or(0, Outlet::glance);
+        #[cfg(not(feature = "net"))]
+        let outlet = 0;
+        own.wrapping_add(counted).wrapping_add(outlet)
+    }
+
     /// Writes what waits in its outbox, and tells since when the oldest of it had been on its way. What cannot be written
     /// now is left to its own task.
     pub(super) fn write_out(&self, scratch: &mut Scratch) -> Option<Since> {

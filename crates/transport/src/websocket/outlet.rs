@@ -64,6 +64,11 @@ impl Outlet {
         self.lock().half.is_some()
     }
 
+    /// Looks at where it lies in memory, and waits for nobody: what comes to write there finds it at hand.
+    pub fn glance(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
     /// Writes what there is, unless something waits already or somebody is at it. False: the socket's own task is to be
     /// woken, for there is, or may be, more to write. What was taken from `next` is never lost.
     pub fn send(&self, scratch: &mut Scratch, next: impl FnMut() -> Option<Text>) -> bool {

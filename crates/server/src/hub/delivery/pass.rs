@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gateway_domain::{ConnectionId, registry::Registry, rooms::Rooms};
 use gateway_transport::Text;
 
-use super::group::{Group, user_of};
+use super::group::Group;
 use crate::hub::{Letter, Occupant};
 
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Pass {
     ) -> Reached<'a> {
         let plain = |(id, here): (ConnectionId, &'a Arc<Occupant>)| (id, here, false);
         let members: Members<'a> = match &self.group {
-            Group::Room(room) => {
+            Group::Room(room) | Group::User(room, _) => {
                 let part = self.part;
                 let meant = |subscribed| match part {
                     Part::Everybody => true,
@@ -75,9 +75,12 @@ impl Pass {
                     return Reached { members, looked_at: seen, is_over: false };
                 }
                 // Those who hear what is said to their user without having asked for it.
-                if let Some(user) = user_of(room).filter(|_| part != Part::Subscribers) {
-                    let hearing = registry.hearing(&user).filter(|(id, _)| !rooms.is_member(room, *id));
-                    members.extend(hearing.map(plain));
+                if let Group::User(_, user) = &self.group
+                    && part != Part::Subscribers
+                {
+                    let nobody_is_in_it = self.cursor.is_none() && seen == 0;
+                    let is_member = |id| !nobody_is_in_it && rooms.is_member(room, id);
+                    members.extend(registry.hearing(user).filter(|(id, _)| !is_member(*id)).map(plain));
                 }
                 return Reached { members, looked_at: seen, is_over: true };
             }
