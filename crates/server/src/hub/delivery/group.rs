@@ -8,7 +8,7 @@ const USER_ROOM: &str = "user:";
 
 /// Those whom one target means.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Group {
+pub(in crate::hub) enum Group {
     Room(Room),
     Role(Role),
     Endpoint(Box<str>),
