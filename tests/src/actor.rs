@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 use tokio_tungstenite::MaybeTlsStream;
 
-use crate::{client::TestClient, gateway::TestGateway, tokens::Claims};
+use crate::{client::TestClient, gateway::TestGateway, several, tokens::Claims};
 
 /// A connection of somebody's.
 #[derive(Debug)]
@@ -80,6 +80,7 @@ impl Actor {
 
     /// Everything that it heard up to now, and the gateway has dealt with all that it said.
     pub async fn heard(&mut self) -> Vec<Value> {
+        several::settled().await;
         self.marks += 1;
         let mark = format!("mark-{}", self.marks);
         self.say(json!({"type": "ping", "id": mark})).await;

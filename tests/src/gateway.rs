@@ -6,7 +6,10 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -14,7 +17,11 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::tokens::{SECRET, token};
+use crate::{
+    redis::Redis,
+    several,
+    tokens::{SECRET, token},
+};
 
 /// A gateway, running. It is stopped when this is dropped, and what it wrote is searched for tokens.
 #[derive(Debug)]
@@ -25,6 +32,10 @@ pub struct TestGateway {
     pub folder: Arc<TempDir>,
     child: Child,
     written: Arc<Mutex<String>>,
+    /// The others that act as one with it, and where they meet.
+    peers: Vec<TestGateway>,
+    redis: Option<Redis>,
+    turn: AtomicUsize,
 }
 
 /// How a gateway is started.
@@ -97,8 +108,45 @@ impl TestGateway {
         Self::try_open(options).unwrap_or_else(|written| panic!("the gateway did not start:\n{written}"))
     }
 
-    /// Starts one that may refuse to; then what it wrote.
+    /// Starts one that may refuse to; then what it wrote. Where the runner wants several, it is several.
     pub fn try_open(options: Options) -> Result<Self, String> {
+        let is_one = options.folder.is_some() || options.listen.is_some() || options.open_files.is_some();
+        if several::nodes() == 1 || is_one || options.config.contains("[cluster]") {
+            return Self::open_one(options);
+        }
+        let redis = Redis::start();
+        let of = |nth: usize| {
+            let mut own = options.clone();
+            own.config.push_str(&format!("\n[cluster]\nredis = \"{}\"\nlease = \"3s\"\n", redis.url()));
+            own.env.push(("GATEWAY__SERVER__NODE".into(), format!("node-{nth}")));
+            Self::open_one(own)
+        };
+        let mut first = of(1)?;
+        for nth in 2..=several::nodes() {
+            first.peers.push(of(nth)?);
+        }
+        first.redis = Some(redis);
+        Ok(first)
+    }
+
+    /// Starts so many that act as one, by that Redis; each is stopped by itself.
+    pub fn joined(count: usize, redis: &Redis, config: &str) -> Vec<Self> {
+        let config = format!("{config}\n[cluster]\nredis = \"{}\"\nlease = \"3s\"\n", redis.url());
+        let of = |nth: usize| {
+            let env = vec![("GATEWAY__SERVER__NODE".into(), format!("node-{nth}"))];
+            let options = Options { config: config.clone(), env, ..Options::default() };
+            Self::open_one(options).unwrap_or_else(|written| panic!("the gateway did not start:\n{written}"))
+        };
+        (1..=count).map(of).collect()
+    }
+
+    /// One of those that act as one, another each time.
+    fn any(&self) -> &Self {
+        let nth = self.turn.fetch_add(1, Ordering::Relaxed) % (self.peers.len() + 1);
+        nth.checked_sub(1).and_then(|nth| self.peers.get(nth)).unwrap_or(self)
+    }
+
+    fn open_one(options: Options) -> Result<Self, String> {
         let folder = options.folder.unwrap_or_else(|| Arc::new(tempfile::tempdir().unwrap()));
         fs::write(folder.path().join("secret.txt"), SECRET).unwrap();
         for (name, bytes) in &options.files {
@@ -136,7 +184,8 @@ impl TestGateway {
         let listen = options.listen.unwrap_or_else(|| "127.0.0.1:0".into());
         command.args(["serve", "--config", "gateway.toml", "--listen", &listen]);
         let (child, written, address) = spawn(command.current_dir(folder.path()).envs(options.env))?;
-        Ok(Self { address, folder, child, written })
+        let (peers, redis, turn) = (Vec::new(), None, AtomicUsize::new(0));
+        Ok(Self { address, folder, child, written, peers, redis, turn })
     }
 
     /// Its process.
@@ -146,12 +195,12 @@ impl TestGateway {
 
     /// An address of HTTP.
     pub fn http(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("http://{}{path}", self.any().address)
     }
 
     /// An address of WebSockets.
     pub fn ws(&self, path: &str) -> String {
-        format!("ws://{}{path}", self.address)
+        format!("ws://{}{path}", self.any().address)
     }
 
     /// Everything that it wrote so far to its standard streams.
@@ -166,7 +215,8 @@ impl TestGateway {
         let bytes = fs::read(self.folder.path().join("audit.jsonl")).unwrap_or_default();
         let ended = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
         let text = str::from_utf8(&bytes[..ended]).expect("the audit is text");
-        text.lines().map(|line| serde_json::from_str(line).expect("an audit line is JSON")).collect()
+        let own = text.lines().map(|line| serde_json::from_str(line).expect("an audit line is JSON"));
+        own.chain(self.peers.iter().flat_map(Self::audit)).collect()
     }
 
     /// Waits for an audit line that fits.

@@ -21,6 +21,7 @@ pub mod example;
 pub mod forgery;
 pub mod gateway;
 pub mod house;
+pub mod joined;
 pub mod jwks;
 pub mod kept;
 pub mod keys;
@@ -38,6 +39,7 @@ pub mod redis;
 pub mod rooms;
 pub mod scrape;
 pub mod secure;
+pub mod several;
 pub mod stage;
 pub mod tokens;
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{Claims, TestClient, TestGateway, tokens::token};
+use crate::{Claims, TestClient, TestGateway, several, tokens::token};
 
 /// No limits of messages and handshakes, for stories that are about something else. The table of limits is the last,
 /// so that more of its keys may follow.
@@ -87,6 +87,7 @@ impl TestClient {
 
     /// All that was said to it until now: what comes before the answer to a ping.
     pub async fn heard(&mut self) -> Vec<Value> {
+        several::settled().await;
         let mark = uuid::Uuid::new_v4().to_string();
         self.send(json!({"type": "ping", "id": mark})).await;
         self.until(|message| message["type"] == "pong" && message["id"] == *mark).await.0

@@ -1,6 +1,8 @@
 //! From a configuration to the rooms of a gateway. Nothing is decided here: every value has been checked, and each
 //! becomes the word that the crates have for it.
 
+#[cfg(feature = "net")]
+mod cluster;
 mod doors;
 #[cfg(feature = "net")]
 mod heir;
@@ -31,6 +33,7 @@ use gateway_server::{
     House,
     audit::{AddressDetail, Audit, Destination},
     clock,
+    cluster::Link,
     gate::Gate,
     house::Successor,
     hub::{Hub, HubRules, OutboxBounds, WhenFull},
@@ -57,6 +60,8 @@ use crate::{
     config::{self, Config, Loaded, Mode, Secrets},
     process,
 };
+#[cfg(feature = "net")]
+pub use cluster::link;
 use doors::doors;
 pub use doors::namespaces;
 #[cfg(feature = "net")]
@@ -85,7 +90,7 @@ struct Parts {
     dev: bool,
 }
 
-/// The rooms, without a listener. `open_files` is how many files the process may open.
+/// The rooms, without a listener, of a gateway that stands alone. `open_files` is how many files the process may open.
 pub fn house(
     loaded: &Loaded,
     secrets: &Secrets,
@@ -93,6 +98,19 @@ pub fn house(
     open_files: u64,
     fetch: Fetch,
     carry: &Carry,
+) -> Result<House> {
+    linked_house(loaded, secrets, mode, open_files, fetch, carry, None)
+}
+
+/// The rooms of a gateway that is linked to others, where there is a link.
+pub fn linked_house(
+    loaded: &Loaded,
+    secrets: &Secrets,
+    mode: Mode,
+    open_files: u64,
+    fetch: Fetch,
+    carry: &Carry,
+    link: Option<Arc<Link>>,
 ) -> Result<House> {
     let Config { server, state, audit, auth, webhooks, limits, bans, .. } = &loaded.config;
     let now = clock::now();
@@ -114,14 +132,20 @@ pub fn house(
     let refresh_ttl = auth.issuer.as_ref().map(|issuer| issuer.refresh_ttl.get()).unwrap_or_default();
     let families = RefreshFamilies::new(RefreshRules::new(refresh_ttl));
     let file = state.file.as_ref().map(|file| file.as_path());
-    let ledger = Arc::new(
-        Ledger::open(file.map(Into::into), bans.iter().filter_map(ban).collect(), families, now)
-            .context("state.file")?,
-    );
+    let mut ledger = Ledger::open(file.map(Into::into), bans.iter().filter_map(ban).collect(), families, now)
+        .context("state.file")?;
+    if let Some(link) = &link {
+        ledger = ledger.linked(Arc::clone(link));
+    }
+    let ledger = Arc::new(ledger);
     let hooks = hooks::rules(webhooks, &secrets.webhooks);
     let hooks = Webhooks::open(hooks, file, carry, &audit, &metrics).context("what stands beside state.file")?;
     let rules = hub_rules(&loaded.config, open_files)?;
-    let hub = Arc::new(Hub::new(rules, Arc::clone(&audit), Arc::clone(&metrics)).telling(hooks));
+    let mut hub = Hub::new(rules, Arc::clone(&audit), Arc::clone(&metrics)).telling(hooks);
+    if let Some(link) = &link {
+        hub = hub.linked(Arc::clone(link));
+    }
+    let hub = Arc::new(hub);
     let parts = Parts {
         node: server.node.clone().unwrap_or_else(machine),
         keyring: keyring(auth, secrets, fetch)?,

@@ -9,6 +9,7 @@
 
 mod auth;
 mod check;
+mod cluster;
 pub mod difference;
 mod document;
 mod endpoint;
@@ -39,6 +40,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     auth::{ApiKey, Auth, Claims, Issuer, Key, KeySource},
+    cluster::{Cluster, Sentinel, WhenAway},
     endpoint::{Endpoint, Envelope, Handler, MessagesScope, OnExpiry, RejectWith},
     events::Events,
     fault::{Fault, Faults, Place},
@@ -48,7 +50,7 @@ pub use self::{
     rooms::{Join, RoomDefaults, RoomHistory, RoomRule, Rooms, RuleHistory},
     routes::Route,
     routing::{Unsound, surroundings},
-    secret::{ApiKeyMaterial, HookSecrets, KeyMaterial, Secret, Secrets, TlsMaterial},
+    secret::{ApiKeyMaterial, ClusterSecrets, HookSecrets, KeyMaterial, Secret, Secrets, TlsMaterial},
     server::{Admin, Audit, AuditAddress, ClientAddress, Console, Http, LogFormat, Server, State, Tls},
     socketio::{Namespace, Socketio},
     webhooks::{HookBreaker, HookEvent, HookQueue, Webhook},
@@ -110,6 +112,8 @@ pub struct Config {
     pub limits: Limits,
     /// Bans from the start.
     pub bans: Vec<Ban>,
+    /// The other gateways.
+    pub cluster: Cluster,
 }
 
 impl Config {

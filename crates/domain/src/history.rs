@@ -62,6 +62,13 @@ impl<T: Clone> History<T> {
         self.top
     }
 
+    /// Begins behind that position: whatever was kept is gone.
+    pub fn stand_at(&mut self, position: Position) {
+        self.clear();
+        self.epoch = position.epoch;
+        self.top = position.offset;
+    }
+
     /// Everything behind that position, the oldest first. None: part of it is gone, or the position is of another
     /// epoch, or of the future.
     pub fn since(&mut self, position: &Position, bounds: &HistoryBounds, now: Tick) -> Option<Vec<T>> {

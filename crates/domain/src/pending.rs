@@ -14,6 +14,7 @@ use std::{
 use desk::Desk;
 
 use crate::{
+    link::NodeId,
     name::{ConnectionId, RequestId},
     route::{Correlation, Scalar},
     time::Tick,
@@ -43,6 +44,17 @@ pub struct Request {
     pub correlation: Option<Correlation>,
     /// How long each reply may take.
     pub timeout: Duration,
+    /// Where one of the two is, if not here.
+    pub beyond: Option<Beyond>,
+}
+
+/// One end of a request that is at another node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Beyond {
+    /// Who asks is there, and the request is theirs: what becomes of it is told there.
+    Asker(NodeId),
+    /// Who is to answer is there.
+    Receiver(NodeId),
 }
 
 /// Why no further request can wait.
@@ -80,6 +92,8 @@ pub struct Answered {
     pub correlation: Option<Correlation>,
     /// Who answered.
     pub receiver: ConnectionId,
+    /// Where one of the two is, if not here.
+    pub beyond: Option<Beyond>,
 }
 
 /// A request that its asker no longer wants. It stays open: its end is the reply.
@@ -91,6 +105,8 @@ pub struct Cancelled {
     pub receiver: ConnectionId,
     /// What request and answers carry themselves.
     pub correlation: Option<Correlation>,
+    /// Where the receiver is, if not here.
+    pub beyond: Option<Beyond>,
 }
 
 /// What the end of a connection ends along with it.
@@ -212,6 +228,27 @@ impl Pending {
         Left { lost, orphaned }
     }
 
+    /// A node is gone, and with it its end of everything: what it was to answer is lost, what it asked is orphaned.
+    pub fn lose(&mut self, node: &NodeId) -> Left {
+        let met =
+            |open: &&Open| matches!(&open.request.beyond, Some(Beyond::Asker(at) | Beyond::Receiver(at)) if at == node);
+        let mut ids: Vec<_> = self.open.values().filter(met).map(|open| open.request.id).collect();
+        ids.sort_unstable();
+        let (mut lost, mut orphaned) = (Vec::new(), Vec::new());
+        for request in ids.into_iter().filter_map(|id| self.end(id)) {
+            match request.beyond {
+                Some(Beyond::Asker(_)) => orphaned.push(request),
+                Some(Beyond::Receiver(_)) | None => lost.push(request),
+            }
+        }
+        Left { lost, orphaned }
+    }
+
+    /// The open request of that name.
+    pub fn get(&self, id: RequestId) -> Option<&Request> {
+        self.open.get(&id).map(|open| &open.request)
+    }
+
     /// Those whose time is up, the longest first.
     pub fn expire(&mut self, now: Tick) -> Vec<Request> {
         let mut expired = Vec::new();
@@ -274,14 +311,15 @@ impl Pending {
 
 impl From<Request> for Answered {
     fn from(request: Request) -> Self {
-        let Request { asker, asker_id, correlation, receiver, .. } = request;
-        Self { asker, asker_id, correlation, receiver }
+        let Request { asker, asker_id, correlation, receiver, beyond, .. } = request;
+        Self { asker, asker_id, correlation, receiver, beyond }
     }
 }
 
 impl From<&Request> for Cancelled {
     fn from(request: &Request) -> Self {
-        Self { id: request.id, receiver: request.receiver, correlation: request.correlation.clone() }
+        let Request { id, receiver, correlation, beyond, .. } = request.clone();
+        Self { id, receiver, correlation, beyond }
     }
 }
 

@@ -19,7 +19,9 @@ use std::{
 };
 
 use order::Order;
-pub use outcome::{Departed, Joined, Joining, Member, Posted, Present, Recovery, RoomCounts, RoomsBounds, RoomsFull};
+pub use outcome::{
+    Departed, Joined, Joining, Member, Placed, Posted, Present, Recovery, RoomCounts, RoomsBounds, RoomsFull,
+};
 use place::Place;
 
 use crate::{
@@ -37,6 +39,8 @@ const SWEPT_AT_ONCE: usize = 1024;
 pub struct Rooms<T> {
     bounds: RoomsBounds,
     epochs: EpochSource,
+    /// Epochs and offsets are given elsewhere.
+    is_fed: bool,
     places: HashMap<Room, Place<T>>,
     /// The same rooms by name, to be leafed through.
     names: BTreeSet<Room>,
@@ -56,6 +60,7 @@ impl<T: Clone> Rooms<T> {
         Self {
             bounds,
             epochs,
+            is_fed: false,
             places: HashMap::new(),
             names: BTreeSet::new(),
             order: Order::default(),
@@ -69,6 +74,12 @@ impl<T: Clone> Rooms<T> {
     /// Keeps to other bounds from now on; what is over them goes as room is made.
     pub const fn bound(&mut self, bounds: RoomsBounds) {
         self.bounds = bounds;
+    }
+
+    /// From now on epochs and offsets are given elsewhere, and told by [`Self::place`] and [`Self::stand_at`].
+    pub fn fed(mut self) -> Self {
+        self.is_fed = true;
+        self
     }
 
     /// Comes in, and finds out what it missed. A connection that has subscribed already begins anew, and presence is
@@ -112,22 +123,82 @@ impl<T: Clone> Rooms<T> {
             place.govern(law, epochs);
             place.post(nth, now, make)
         });
-        while self.order.counts().history_bytes > self.bounds.history_bytes {
-            let Some(oldest) = self.order.stalest_history() else { break };
-            self.change(&oldest, |place, _| place.give_up());
-        }
+        self.keep_within_budget();
         posted.unwrap_or(Posted { sequence: self.floor, kept: None })
     }
 
-    /// Members behind that one, in the order of ids, who were here when that sequence was posted.
+    /// Gives a message that was posted elsewhere its place, at the offset that it got there. Then, and only then, `make`
+    /// is called with the offset, and gives the text and how many bytes it counts for. A room that nobody is in is not
+    /// remembered here.
+    pub fn place(
+        &mut self,
+        room: &Room,
+        law: &RoomLaw,
+        at: &Position,
+        now: Tick,
+        make: impl FnOnce(u64) -> (T, usize),
+    ) -> Placed<T> {
+        let now = self.reads(now);
+        if law.history.is_none() || !self.places.contains_key(room) {
+            return Placed::Next(self.post(room, &RoomLaw { history: None, ..*law }, now, make));
+        }
+        self.posts += 1;
+        let (law, nth) = (self.within_budget(law), self.posts);
+        let placed = self.change(room, |place, epochs| {
+            place.govern(law, epochs);
+            place.place(nth, at, now, make)
+        });
+        self.keep_within_budget();
+        placed.unwrap_or(Placed::Again)
+    }
+
+    /// Notes where a room stands, which was looked up, unless that is known already. Whether another epoch has begun: then
+    /// whoever subscribed is to be told that nothing before it can be recovered.
+    pub fn stand_at(&mut self, room: &Room, position: &Position) -> bool {
+        self.change(room, |place, _| place.stand_at(position)).unwrap_or(false)
+    }
+
+    /// Goes on behind that position: what is before it, and did not come yet, can be told to nobody any more.
+    pub fn skip_to(&mut self, room: &Room, position: &Position) {
+        self.change(room, |place, _| place.skip_to(position));
+    }
+
+    /// Everybody in the room has had everything up to where it stands: what of that still arrives is not for anybody.
+    pub fn caught_up(&mut self, room: &Room) {
+        self.change(room, |place, _| place.caught_up());
+    }
+
+    /// Begins an epoch of this node's own, since nobody else can give one.
+    pub fn part(&mut self, room: &Room) -> Option<Position> {
+        self.places.get(room)?;
+        let own = Position { epoch: self.epochs.draw(), offset: 0 };
+        self.skip_to(room, &own);
+        Some(own)
+    }
+
+    /// Nobody tells this room any more what is posted: what it remembers is let go.
+    pub fn let_go(&mut self, room: &Room) {
+        self.change(room, |place, _| place.let_go());
+    }
+
+    /// Everything behind that position, the oldest first, where the room still has all of it.
+    pub fn since(&mut self, room: &Room, position: &Position, law: &RoomLaw, now: Tick) -> Option<Vec<T>> {
+        let (now, law) = (self.reads(now), self.within_budget(law));
+        self.change(room, |place, _| place.since(position, &law, now)).flatten()
+    }
+
+    /// Members behind that one, in the order of ids, who were here when that sequence was posted. Where offsets are given
+    /// elsewhere, those are not among them who have this offset already.
     pub fn members(
         &self,
         room: &Room,
         after: Option<ConnectionId>,
         posted: u64,
+        offset: Option<u64>,
     ) -> impl Iterator<Item = (ConnectionId, Member)> {
         let members = self.places.get(room).map(|place| place.members().after(after));
-        members.into_iter().flatten().filter(move |(_, member)| member.since < posted)
+        let wants = move |member: &Member| offset.is_none_or(|offset| member.floor < offset);
+        members.into_iter().flatten().filter(move |(_, member)| member.since < posted && wants(member))
     }
 
     /// How that connection is in the room.
@@ -207,6 +278,13 @@ impl<T: Clone> Rooms<T> {
         law
     }
 
+    fn keep_within_budget(&mut self) {
+        while self.order.counts().history_bytes > self.bounds.history_bytes {
+            let Some(oldest) = self.order.stalest_history() else { break };
+            self.change(&oldest, |place, _| place.give_up());
+        }
+    }
+
     /// Sees to it that the room is there, where another has to make way for it, too.
     fn open(&mut self, room: &Room, law: &RoomLaw) -> bool {
         if self.places.contains_key(room) {
@@ -225,10 +303,10 @@ impl<T: Clone> Rooms<T> {
     }
 
     /// The one way in which a room changes: the order follows, and a room that is over is forgotten.
-    fn change<R>(&mut self, room: &Room, act: impl FnOnce(&mut Place<T>, &mut EpochSource) -> R) -> Option<R> {
+    fn change<R>(&mut self, room: &Room, act: impl FnOnce(&mut Place<T>, Option<&mut EpochSource>) -> R) -> Option<R> {
         let place = self.places.get_mut(room)?;
         let before = place.standing();
-        let result = act(place, &mut self.epochs);
+        let result = act(place, (!self.is_fed).then_some(&mut self.epochs));
         self.order.shift(room, &before, &place.standing());
         if place.is_over(self.clock) {
             self.forget(room);

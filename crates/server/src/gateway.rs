@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    clock,
+    clock, cluster,
     house::House,
     http::{Site, routes},
     hub::Hub,
@@ -65,6 +65,7 @@ impl Gateway {
         keepers.spawn(keep_keys(Arc::clone(&self.house)));
         keepers.spawn(Arc::clone(&self.house.hub).keep_time());
         keepers.spawn(tell_webhooks(Arc::clone(&self.house)));
+        keepers.spawn(cluster::keep(Arc::clone(&self.house)));
         let stop_listening = CancellationToken::new();
         let mut listeners = JoinSet::new();
         for opening in self.openings {
@@ -88,6 +89,10 @@ impl Gateway {
         let rest = async {
             // Each of them has a grace of its own for the requests in flight.
             while listeners.join_next().await.is_some() {}
+            // What still hangs on this node is free at once, and not when its lease ends.
+            if let Some(link) = self.house.hub.link() {
+                link.leave().await;
+            }
             // Who went is told, too.
             self.house.hub.webhooks().drain().await;
         };

@@ -80,6 +80,7 @@ impl House {
             ledger: self.ledger.counts(now),
             keys: Some((self.gate.authenticator.keys().status(now), now)),
             draining: self.hub.is_draining(),
+            link: self.hub.link().cloned(),
         }
     }
 

@@ -21,6 +21,7 @@ mod requests;
 mod revocations;
 mod rooms;
 mod sightings;
+mod spread;
 mod steering;
 mod tokens;
 mod trial;
@@ -44,6 +45,7 @@ use warp::{Filter, filters::BoxedFilter, reply::Response};
 use crate::{audit::Subject, clock, helm::Helm, house::House, refusal, socketio::Socketio, trace};
 use answer::Answer;
 pub(crate) use door::seated;
+pub(crate) use spread::found;
 
 /// A body has at most this many bytes, where its call says nothing else.
 pub const MAX_BODY: usize = 256 << 10;

@@ -7,7 +7,8 @@
 //! in one order. A [`Letter`] is one text in the words of each reader; `delivery` carries a post to all whom it means,
 //! `membership` is who is in which room, `requests` are questions with an answer, `calls` those of who holds no
 //! connection, `agents` who is online, `leaving` is how the house empties, `overview` what is here for those who look from
-//! outside, `survey` for those who count.
+//! outside, `survey` for those who count. Where there is a link to other
+//! hubs, `linked` says, asks and counts over all of them.
 
 mod agents;
 mod bell;
@@ -17,6 +18,7 @@ mod calls;
 mod delivery;
 mod leaving;
 mod letter;
+mod linked;
 mod membership;
 mod occupant;
 mod outbox;
@@ -25,6 +27,7 @@ mod overview;
 mod page;
 mod requests;
 mod seat;
+mod seating;
 mod survey;
 
 use std::{
@@ -33,31 +36,28 @@ use std::{
 };
 
 use gateway_domain::{
-    AgentId, Code, ConnectionId, Now, Principal, Refusal, Tick, Timestamp, UserId,
+    AgentId, Code, ConnectionId, Now, Refusal, Tick, Timestamp, UserId,
     envelope::Notice,
     history::HistoryBounds,
     pending::PendingBounds,
-    plan::{OnConnectionLimit, Plan},
-    refusal::LimitMet,
-    registry::NoPlace,
     rooms::{RoomCounts, RoomsBounds},
     rules::{RoomLaw, RoomRules},
-    seats::NoSeat,
-    session::PROBE_PATIENCE,
 };
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::{audit::Audit, clock, metrics::Metrics, webhook::Webhooks};
+use crate::{audit::Audit, clock, cluster::Link, metrics::Metrics, webhook::Webhooks};
 pub use agents::EVERY_AGENT;
 pub use agents::Gone;
 use books::Books;
 use bounds::LiveBounds;
 pub use calls::{Calling, Ended};
-pub use delivery::{Post, Posted};
+pub use delivery::{Outcome, Post, Posted, Reach, Scope};
 pub use letter::Letter;
+pub use linked::Asker;
+pub(crate) use linked::Heard;
 pub use membership::{not_allowed_in, sender, too_many_rooms};
 pub use occupant::{Arrival, Occupant, Orders, Standing, Traffic, Transport};
 pub use outbox::{Class, Outbox, OutboxBounds, Put, WhenFull};
@@ -66,6 +66,7 @@ pub use overview::{RoomOverview, Totals};
 pub use page::Page;
 pub use requests::{Addressed, Asking, Meant, ended};
 pub use seat::{Ending, Seat};
+pub use seating::seats_taken;
 pub use survey::Survey;
 
 /// The bounds and laws of a house.
@@ -118,6 +119,8 @@ pub struct Hub {
     audit: Arc<Audit>,
     metrics: Arc<Metrics>,
     webhooks: Webhooks,
+    /// To other hubs, where there are any.
+    link: Option<Arc<Link>>,
 }
 
 impl Hub {
@@ -134,6 +137,7 @@ impl Hub {
             audit,
             metrics,
             webhooks: Webhooks::default(),
+            link: None,
         }
     }
 
@@ -176,64 +180,9 @@ impl Hub {
             return Err(Self::leaving());
         }
         if self.books.lock().registry.seats().is_full() {
-            return Err(node_full());
+            return Err(seating::node_full());
         }
         Ok(())
-    }
-
-    /// Takes a seat for the user, by its plan, and the place of the agent, where it comes through a door of agents. At
-    /// the limit the answer comes at once, and what the plan says is done to those who sit there. An agent of the same
-    /// user that is here already makes room for its newer connection.
-    pub fn take_seat(self: &Arc<Self>, principal: &Principal, plan: &Plan, as_agent: bool) -> Result<Seat, Refusal> {
-        let user = &principal.user;
-        let agent = principal.agent.as_ref().filter(|_| as_agent);
-        let id = draw_id(clock::now());
-        let mut books = self.books.lock();
-        if let Some((holder, old)) = agent.and_then(|agent| books.registry.holder(agent)) {
-            if holder != user {
-                return Err(self.agent_taken(&books, user, old));
-            }
-            if let Some(replaced) = self.strike(&mut books, (user, old, agent), Gone::Replaced, clock::now()) {
-                replaced.end(Refusal::plain(Code::Replaced));
-            }
-        }
-        match books.registry.admit(user, id, plan.connections, agent) {
-            Ok(()) => {}
-            Err(NoPlace::AgentTaken(holder)) => return Err(self.agent_taken(&books, user, holder)),
-            Err(NoPlace::Seat(NoSeat::NodeFull)) => return Err(node_full().of_user(user)),
-            Err(NoPlace::Seat(NoSeat::UserFull(held))) => match (plan.on_connection_limit, held.first()) {
-                (OnConnectionLimit::EvictOldest, Some(oldest)) => {
-                    self.evict(&mut books, user, *oldest);
-                    books.registry.admit(user, id, plan.connections, agent).map_err(|_| seats_taken(user, plan))?;
-                }
-                (OnConnectionLimit::EvictStale, _) => {
-                    books.registry.of_user(user).for_each(|occupant| occupant.probe());
-                    return Err(seats_taken(user, plan).retry_after(PROBE_PATIENCE + Duration::from_millis(500)));
-                }
-                (OnConnectionLimit::RejectNew | OnConnectionLimit::EvictOldest, _) => {
-                    return Err(seats_taken(user, plan));
-                }
-            },
-        }
-        drop(books);
-        Ok(Seat::taken(Arc::clone(self), user.clone(), id, agent.cloned()))
-    }
-
-    /// Whoever holds the agent's place may be dead: then the next attempt gets in.
-    fn agent_taken(&self, books: &Books, user: &UserId, holder: ConnectionId) -> Refusal {
-        if let Some(holder) = books.registry.get(holder) {
-            holder.probe();
-        }
-        Refusal::plain(Code::AgentIdTaken)
-            .because(format!("connection {holder} of another user is that agent"))
-            .of_user(user)
-    }
-
-    fn evict(self: &Arc<Self>, books: &mut Books, user: &UserId, oldest: ConnectionId) {
-        let agent = books.registry.get(oldest).and_then(|here| here.agent());
-        if let Some(evicted) = self.strike(books, (user, oldest, agent.as_ref()), Gone::Kicked, clock::now()) {
-            evicted.end(Refusal::plain(Code::Evicted));
-        }
     }
 
     /// Says something to one connection; whether it waits in its outbox now.
@@ -362,20 +311,6 @@ fn draw_id(now: Now) -> ConnectionId {
 pub(crate) fn notice(kind: &str, id: Option<&str>, payload: &impl Serialize) -> String {
     // It is made of strings and numbers, and always has a JSON form.
     Notice { kind, id, payload: Some(payload) }.to_text().unwrap_or_default()
-}
-
-fn node_full() -> Refusal {
-    Refusal::plain(Code::NodeFull).retry_after(Duration::from_secs(5))
-}
-
-/// The refusal of whoever finds all seats of the user taken.
-pub fn seats_taken(user: &UserId, plan: &Plan) -> Refusal {
-    let limit = plan.connections.unwrap_or_default();
-    Refusal::new(Code::ConnectionLimit, format!("all {limit} connections of this user are taken"))
-        .because(format!("{user} holds {limit} connections, all that plan `{}` allows", plan.name))
-        .limit(LimitMet { limit, period: None })
-        .retry_after(Duration::from_secs(5))
-        .of_user(user)
 }
 
 #[cfg(test)]

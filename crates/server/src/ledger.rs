@@ -4,6 +4,8 @@
 //! once and is answered when it is on the disk; where the disk refuses, the answer says that the change is in force
 //! and will not survive a restart.
 
+mod shared;
+
 use std::{path::PathBuf, sync::Arc};
 
 use gateway_auth::{
@@ -20,7 +22,13 @@ use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
 pub use crate::journal::JournalFault;
-use crate::journal::{Journal, Pending};
+use crate::{
+    cluster::Link,
+    journal::{Journal, Pending},
+};
+use shared::Shared;
+#[cfg(feature = "net")]
+pub(crate) use shared::is_met;
 
 /// One change, as the file keeps it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -53,6 +61,8 @@ pub struct Ledger {
     journal: Option<Journal<Entry>>,
     /// Held while families change and the change is queued, so that the file has their changes in their order.
     families_in_order: Mutex<()>,
+    /// To the books that all gateways share, where there are others.
+    shared: Option<Shared>,
 }
 
 #[derive(Debug)]
@@ -88,7 +98,13 @@ impl Ledger {
                 Some(journal)
             }
         };
-        Ok(Self { books, journal, families_in_order: Mutex::new(()) })
+        Ok(Self { books, journal, families_in_order: Mutex::new(()), shared: None })
+    }
+
+    /// Shares what is laid here with the others that the link joins, and takes what they lay.
+    pub fn linked(mut self, link: Arc<Link>) -> Self {
+        self.shared = Some(Shared::new(link));
+        self
     }
 
     /// Puts other bans of the configuration in the place of those from before.
@@ -121,6 +137,7 @@ impl Ledger {
         let pending = {
             let mut bans = self.books.bans.write();
             bans.put(ban.clone())?;
+            self.share(&ban);
             self.write([Entry::Ban(ban)])
         };
         Ok(pending.written().await?)
@@ -135,6 +152,9 @@ impl Ledger {
             let mut bans = self.books.bans.write();
             if bans.lift(subject).is_none() {
                 return Ok(Lifting::NotBanned);
+            }
+            if let Some(shared) = &self.shared {
+                shared.lift(subject);
             }
             self.write([Entry::Lift(subject.clone())])
         };
@@ -171,6 +191,9 @@ impl Ledger {
         let pending = {
             let mut revocations = self.books.revocations.write();
             revocations.put(revocation.clone())?;
+            if let Some(shared) = &self.shared {
+                shared.revoke(&revocation);
+            }
             let _in_order = self.families_in_order.lock();
             let ended = match &revocation.subject {
                 RevokedSubject::User { user, .. } => self.books.families.end_of_user(user),
@@ -220,6 +243,12 @@ impl Ledger {
     /// Forgets what is over.
     pub fn sweep(&self, now: Now) {
         self.books.sweep(now);
+    }
+
+    fn share(&self, ban: &Ban) {
+        if let Some(shared) = &self.shared {
+            shared.ban(ban);
+        }
     }
 
     fn write(&self, entries: impl IntoIterator<Item = Entry>) -> Pending {

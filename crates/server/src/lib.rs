@@ -7,7 +7,7 @@
 //! the embedding service, to those whom the hub finds; when it ends, dropping the seat undoes everything. [`socketio`]
 //! is the other door, for pages: the same gate in two halves, the same loop for each of its namespaces. [`issuing`]
 //! gives tokens, where this gateway issues any, and [`publish`] tells and asks for backends, which [`webhook`] tells what
-//! happens. [`clock`] is the only clock, [`words`] says what the domain's words look like over HTTP, [`trace`] follows the
+//! happens. [`cluster`] is the house's end of the link to other gateways. [`clock`] is the only clock, [`words`] says what the domain's words look like over HTTP, [`trace`] follows the
 //! traces of others, [`house`] is what the rooms share, [`helm`] is what an operator steers by, `succession` puts one policy
 //! in the place of another, and [`gateway`] opens the listeners and closes the house.
 //!
@@ -28,6 +28,7 @@
 pub mod audit;
 pub mod caller;
 pub mod clock;
+pub mod cluster;
 pub mod endpoint;
 pub mod gate;
 pub mod greeting;

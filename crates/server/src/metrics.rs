@@ -1,4 +1,4 @@
-//! What the house counts, for Prometheus, by subject: the `doors`, the `messages`, the `keys`, the `process`, the hooks,
+//! What the house counts, for Prometheus, by subject: the `doors`, the `messages`, the `keys`, the `process`, the `cluster`, the hooks,
 //! and what other parts have `added`.
 //!
 //! Labels are words of the program or of the configuration, never a stranger's: there are never more series than those
@@ -6,6 +6,7 @@
 //! connection itself, and read off the house ([`Sight`]) when somebody asks.
 
 mod added;
+mod cluster;
 mod doors;
 mod histogram;
 mod keys;
@@ -24,12 +25,14 @@ use prometheus_client::{
 };
 
 use crate::{
+    cluster::Link,
     hub::{Counts, HubRules, Survey},
     ledger::LedgerCounts,
     webhook,
 };
 use added::Added;
 pub use added::{Count, Labels, Level};
+pub use cluster::Cluster;
 pub(crate) use doors::Place;
 pub use doors::{Doors, LaidBy};
 pub use histogram::Histogram;
@@ -49,6 +52,8 @@ pub struct Metrics {
     pub keys: Keys,
     /// The process.
     pub process: Process,
+    /// The link to other gateways.
+    pub cluster: Cluster,
     calls: Family<Answered, Counter>,
     listener: Family<Happened, Gauge>,
     webhooks: webhook::Counts,
@@ -98,6 +103,8 @@ pub struct Sight {
     pub keys: Option<(Vec<SourceStatus>, Now)>,
     /// Whether the house is leaving.
     pub draining: bool,
+    /// The link to other gateways, where there is one.
+    pub link: Option<Arc<Link>>,
 }
 
 impl Default for Metrics {
@@ -114,6 +121,7 @@ impl Metrics {
             messages: Messages::default(),
             keys: Keys::default(),
             process: Process::default(),
+            cluster: Cluster::default(),
             calls: Family::default(),
             listener: Family::default(),
             webhooks: webhook::Counts::default(),
@@ -135,6 +143,7 @@ impl Metrics {
         self.messages.register(registry);
         self.keys.register(registry);
         self.process.register(registry);
+        self.cluster.register(registry);
         self.webhooks.register(registry);
         let about = "Calls of the HTTP API, by what they did and how they were answered";
         registry.register("http_calls", about, self.calls.clone());
@@ -160,6 +169,7 @@ impl Metrics {
             self.keys.read(sets, now.wall);
         }
         self.process.read();
+        self.cluster.read(sight.link.as_deref());
         for (what, count) in &sight.listener {
             self.listener.get_or_create(&Happened { what }).set(i64::try_from(*count).unwrap_or(i64::MAX));
         }

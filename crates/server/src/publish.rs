@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::{
-    hub::{Class, Hub, Post, Posted},
+    hub::{self, Class, Hub, Post, Posted, Reach, Scope},
     refusal::Fault,
     webhook::Webhooks,
 };
@@ -40,7 +40,7 @@ const MOST_REMEMBERED: usize = 100_000;
 const MOST_KEYS: usize = 1_000;
 
 /// Into how many outboxes an event was put, once that is known.
-type Told = watch::Receiver<Option<usize>>;
+type Told = watch::Receiver<Option<hub::Outcome>>;
 
 /// Tells and asks for backends.
 #[derive(Debug)]
@@ -73,6 +73,8 @@ pub struct Published {
     pub event_id: EventId,
     /// Into how many outboxes and queues of webhooks it was put.
     pub delivered: usize,
+    /// Whose these are.
+    pub scope: Scope,
     /// Whether it had been published before, and nobody was told again.
     pub duplicate: bool,
 }
@@ -113,6 +115,11 @@ impl Draft {
     }
 }
 
+fn published(event_id: EventId, outcome: hub::Outcome, duplicate: bool) -> Result<Published, Refusal> {
+    let Reach { count: delivered, scope } = outcome.map_err(|refusal| *refusal)?;
+    Ok(Published { event_id, delivered, scope, duplicate })
+}
+
 impl Publisher {
     /// Publishes into that house what fits its schemas.
     pub fn new(hub: Arc<Hub>, schemas: Schemas) -> Self {
@@ -144,16 +151,22 @@ impl Publisher {
     pub async fn publish(&self, draft: &Draft, now: Now) -> Result<Published, Refusal> {
         let Some(event_id) = draft.event_id else {
             let event_id = EventId::new(Uuid::new_v4());
-            let delivered = match self.tell(draft, event_id, now)? {
-                Posted::Done(count) => count,
+            let outcome = match self.tell(draft, event_id, now)? {
+                Posted::Done(count) => self.alone(count),
                 // Whoever carries it around ends with the process, and so does this.
-                Posted::Underway(told) => told.await.unwrap_or_default(),
+                Posted::Underway(told) => told.await.unwrap_or_else(|_| self.alone(0)),
             };
-            return Ok(Published { event_id, delivered, duplicate: false });
+            return published(event_id, outcome, false);
         };
         let (mut told, duplicate) = self.once(draft, event_id, now)?;
-        let delivered = told.wait_for(Option::is_some).await.ok().and_then(|count| *count).unwrap_or_default();
-        Ok(Published { event_id, delivered, duplicate })
+        let outcome = told.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
+        published(event_id, outcome.unwrap_or_else(|| self.alone(0)), duplicate)
+    }
+
+    /// What was told at once.
+    fn alone(&self, count: usize) -> hub::Outcome {
+        let scope = if self.hub.link().is_some() { Scope::Cluster } else { Scope::Node };
+        Ok(Reach { count, scope })
     }
 
     /// Tells it, or finds where it is being told.
@@ -173,12 +186,13 @@ impl Publisher {
         drop(recent);
         match posted {
             Posted::Done(count) => {
-                tells.send_replace(Some(count));
+                tells.send_replace(Some(self.alone(count)));
             }
             // A caller that goes away meanwhile takes the answer of the others not along.
             Posted::Underway(count) => {
+                let lost = self.alone(0);
                 tokio::spawn(async move {
-                    tells.send_replace(Some(count.await.unwrap_or_default()));
+                    tells.send_replace(Some(count.await.unwrap_or(lost)));
                 });
             }
         }
@@ -190,7 +204,8 @@ impl Publisher {
         let text = event
             .to_text()
             .map_err(|fault| Refusal::plain(Code::Internal).because(format!("an event has no JSON form: {fault}")))?;
-        self.hub.post(Post { text, targets: &draft.to, class: Class::Event, sender: None, trace: draft.trace }, now)
+        let (targets, trace) = (&draft.to, draft.trace);
+        self.hub.post(Post { text, targets, class: Class::Event, sender: None, counted: true, trace }, now)
     }
 
     /// Forgets what is too long ago.

@@ -95,7 +95,9 @@ async fn serve(loaded: Loaded, secrets: Secrets, sources: Sources, (files, log):
     let hangup = signal(SignalKind::hangup()).context("the signals of the system cannot be heard")?;
     let signals = Signals::hear().context("the signals of the system cannot be heard")?;
     let open_files = compose::open_files();
-    let house = compose::house(&loaded, &secrets, mode, open_files, fetch::fetch()?, &carry::carry()?)?;
+    let link = compose::link(&loaded, &secrets).await?;
+    let (fetch, carry) = (fetch::fetch()?, carry::carry()?);
+    let house = compose::linked_house(&loaded, &secrets, mode, open_files, fetch, &carry, link)?;
     let shutdown = CancellationToken::new();
     let (helm, wishes) = Helm::new(shutdown.clone(), compose::drain(&loaded.config.server));
     let sockets = Sockets::handed_over(&sources.env)?;

@@ -21,6 +21,7 @@ impl Config {
             console: self.console.clone(),
             state: self.state.clone(),
             audit: self.audit.clone(),
+            cluster: self.cluster.clone(),
             auth: Auth { issuer: issuer(self.auth.issuer.as_ref(), new.auth.issuer), ..new.auth },
             socketio: Socketio { namespaces: new.socketio.namespaces, ..self.socketio.clone() },
             limits: Limits {

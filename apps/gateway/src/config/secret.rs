@@ -3,7 +3,7 @@
 use std::{fmt, fs, io::Read, path::Path};
 
 use super::{
-    ApiKey, Config, Key, KeySource, Webhook,
+    ApiKey, Cluster, Config, Key, KeySource, Webhook,
     check::Complaints,
     shape::Misfit,
     value::{Algorithm, Family, FilePath, JwksUrl, Variable},
@@ -42,6 +42,17 @@ pub struct Secrets {
     pub webhooks: Vec<HookSecrets>,
     /// Certificate and key, where TLS is on.
     pub tls: Option<TlsMaterial>,
+    /// What the Redis of a cluster needs.
+    pub cluster: ClusterSecrets,
+}
+
+/// What the Redis of a cluster needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClusterSecrets {
+    /// The password.
+    pub password: Option<Secret>,
+    /// The certificates of those who may vouch for it, in PEM.
+    pub authorities: Option<Box<[u8]>>,
 }
 
 /// What a key is made of.
@@ -108,10 +119,11 @@ pub(super) fn resolve(config: &Config, env: &[(String, String)]) -> Result<Secre
         fetch.contains(key.as_deref(), "PRIVATE KEY-----", "server.tls.key_file", "a private key in PEM");
         Some(TlsMaterial { certificates: certificates?, key: Secret(key?) })
     });
+    let cluster = fetch.cluster(config);
     let fetched = keys.into_iter().collect::<Option<Vec<_>>>().zip(api_keys.into_iter().collect::<Option<Vec<_>>>());
     match fetched.zip(webhooks.into_iter().collect::<Option<Vec<_>>>()) {
         Some(((keys, api_keys), webhooks)) if fetch.complaints.faults.is_empty() => {
-            Ok(Secrets { keys, api_keys, webhooks, tls: tls.flatten() })
+            Ok(Secrets { keys, api_keys, webhooks, tls: tls.flatten(), cluster })
         }
         _ => Err(fetch.complaints),
     }
@@ -178,6 +190,16 @@ impl Fetch<'_> {
             // None or both is a fault of sense.
             (None, None) | (Some(_), Some(_)) => None,
         }
+    }
+
+    fn cluster(&mut self, config: &Config) -> ClusterSecrets {
+        let Cluster { password_file, ca_file, .. } = &config.cluster;
+        let most = "Name a file that holds the password, and nothing else";
+        let password = password_file.as_ref().and_then(|file| self.file(file, "cluster.password_file", most));
+        let authorities = ca_file.as_ref().and_then(|file| self.file(file, "cluster.ca_file", "Name a file in PEM"));
+        let begins = &["-----BEGIN CERTIFICATE"];
+        self.begins(authorities.as_deref(), begins, "cluster.ca_file", "a certificate in PEM");
+        ClusterSecrets { password: password.map(|password| Secret(trimmed(password))), authorities }
     }
 
     fn webhook(&mut self, hook: &Webhook, at: usize) -> Option<HookSecrets> {

@@ -9,6 +9,7 @@ mod hook;
 mod limit;
 mod path;
 mod quantity;
+mod redis;
 mod texts;
 mod web;
 
@@ -30,6 +31,7 @@ pub use self::{
     limit::{Connections, Limit},
     path::{DoorPath, EndpointPath, PathParameter},
     quantity::{Count, Leeway, Period, Rate, Size},
+    redis::{RedisHost, RedisUrl},
     texts::Texts,
     web::{HookUrl, JwksUrl, Origin},
 };
@@ -130,6 +132,8 @@ kinds![
     Permission,
     PlanName,
     Rate,
+    RedisHost,
+    RedisUrl,
     Role,
     Sha256,
     Size,
@@ -325,6 +329,13 @@ impl FilePath {
     /// The path.
     pub fn as_path(&self) -> &std::path::Path {
         std::path::Path::new(&*self.0)
+    }
+}
+
+impl Label {
+    /// What keys and channels of a cluster begin with.
+    pub(super) fn gateway() -> Self {
+        Self("gateway".into())
     }
 }
 

@@ -38,6 +38,7 @@ fn request(n: u128, asker: u8, receiver: u8) -> Request {
         receiver: conn(receiver),
         correlation: None,
         timeout: Duration::from_secs(10),
+        beyond: None,
     }
 }
 
@@ -56,7 +57,8 @@ fn a_reply_finds_its_asker_by_request_id_or_by_an_id_of_its_own() {
     assert_eq!(pending.by_reply_to(conn(9), "same"), Ok(rid(1)));
     assert_eq!(pending.by_reply_to(conn(9), "other"), Err(Unasked::NotAsked));
     let answered = pending.answer(rid(1), false, at(1)).unwrap();
-    let expected = Answered { asker: conn(1), asker_id: Some("same".into()), correlation: None, receiver: conn(9) };
+    let expected =
+        Answered { asker: conn(1), asker_id: Some("same".into()), correlation: None, receiver: conn(9), beyond: None };
     assert_eq!(answered, expected);
     assert_eq!(pending.answer(rid(1), false, at(1)), None, "once");
     assert_eq!(pending.by_reply_to(conn(9), "same"), Err(Unasked::NotAsked), "too late");
@@ -134,7 +136,7 @@ fn a_cancel_means_what_it_names_and_ends_nothing() {
         asked.push(path.to_owned());
         Some(Scalar::Text("c1".into()))
     };
-    let expected = [Cancelled { id: rid(3), receiver: conn(8), correlation: carrying.correlation }];
+    let expected = [Cancelled { id: rid(3), receiver: conn(8), correlation: carrying.correlation, beyond: None }];
     assert_eq!(pending.cancelled(conn(1), Some("own id of the cancel"), &mut carries), expected);
     assert_eq!(pending.cancelled(conn(1), None, carries), expected);
     assert_eq!(asked, ["payload.commandId"; 2], "each path is read once a cancel");

@@ -25,7 +25,7 @@ impl Members {
     /// Lets somebody in, from behind that sequence on; the user, where this is its first connection that subscribed.
     /// Who comes again begins anew, except that nobody is moved by itself where it has subscribed.
     pub(super) fn join(&mut self, joining: &Joining<'_>, sequence: u64) -> Option<Present> {
-        let member = Member { subscribed: joining.subscribed, since: sequence };
+        let member = Member { subscribed: joining.subscribed, since: sequence, floor: joining.floor };
         match self.connections.entry(joining.connection) {
             Entry::Vacant(place) => {
                 place.insert((member, joining.user.clone()));
@@ -68,6 +68,18 @@ impl Members {
     pub(super) fn after(&self, last: Option<ConnectionId>) -> impl Iterator<Item = (ConnectionId, Member)> {
         let from = last.map_or(Bound::Unbounded, Bound::Excluded);
         self.connections.range((from, Bound::Unbounded)).map(|(id, (member, _))| (*id, *member))
+    }
+
+    /// Another epoch begins behind that offset: whoever subscribed wants nothing of it before that.
+    pub(super) fn begin_anew(&mut self, offset: u64) {
+        for (member, _) in self.connections.values_mut() {
+            member.floor = if member.subscribed { offset } else { 0 };
+        }
+    }
+
+    /// How many connections have subscribed.
+    pub(super) fn subscribers(&self) -> usize {
+        self.connections.values().filter(|(member, _)| member.subscribed).count()
     }
 
     pub(super) fn get(&self, connection: ConnectionId) -> Option<Member> {

@@ -1,6 +1,6 @@
 //! What is said to the rooms, and what they answer.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     history::Position,
@@ -29,6 +29,8 @@ pub struct Joining<'a> {
     pub subscribed: bool,
     /// The last message of this room that it received.
     pub since: Option<&'a Position>,
+    /// Where offsets are given elsewhere: what has this one or an earlier one is not for it, come when it may.
+    pub floor: u64,
 }
 
 /// Every room there may be is taken, and has members.
@@ -84,10 +86,27 @@ pub struct Member {
     pub subscribed: bool,
     /// The sequence of the last message before it came.
     pub since: u64,
+    /// The offset up to which it has everything, or wants nothing.
+    pub floor: u64,
+}
+
+/// Where a message stands whose offset was given elsewhere.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Placed<T> {
+    /// Behind the last one; or the room is not remembered here.
+    Next(Posted<T>),
+    /// At the beginning of another epoch: whoever subscribed must be told that nothing before it can be recovered.
+    Anew(Posted<T>),
+    /// Before a position that was looked up meanwhile: it is for those who were here before that.
+    Late(Posted<T>),
+    /// Everybody has had it.
+    Again,
+    /// Messages before it did not come: everything behind this position is to be looked up.
+    Gap(Position),
 }
 
 /// A user who is in a room, as others are told of it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Present {
     /// Who.

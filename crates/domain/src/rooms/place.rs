@@ -3,10 +3,10 @@
 use super::{
     members::Members,
     order::{Rank, Standing},
-    outcome::{Departed, Joined, Joining, Posted, Recovery},
+    outcome::{Departed, Joined, Joining, Placed, Posted, Recovery},
 };
 use crate::{
-    history::{EpochSource, History},
+    history::{EpochSource, History, Position},
     name::ConnectionId,
     rules::RoomLaw,
     time::Tick,
@@ -20,6 +20,8 @@ pub(super) struct Place<T> {
     sequence: u64,
     members: Members,
     history: Option<History<T>>,
+    /// Where offsets are given elsewhere: up to here everybody has had everything, whatever still arrives.
+    caught_up: u64,
     /// When it was last posted to, or left.
     stirred: Tick,
 }
@@ -27,17 +29,88 @@ pub(super) struct Place<T> {
 impl<T: Clone> Place<T> {
     pub(super) fn new(born: u64, sequence: u64, law: RoomLaw) -> Self {
         let rank = Rank { posted: 0, born };
-        Self { rank, law, sequence, members: Members::default(), history: None, stirred: Tick::ZERO }
+        Self { rank, law, sequence, members: Members::default(), history: None, caught_up: 0, stirred: Tick::ZERO }
     }
 
     /// Puts the room under that law, which may be another than before.
-    pub(super) fn govern(&mut self, law: RoomLaw, epochs: &mut EpochSource) {
+    pub(super) fn govern(&mut self, law: RoomLaw, epochs: Option<&mut EpochSource>) {
         self.law = law;
         if law.history.is_none() {
             self.history = None;
-        } else if self.history.is_none() {
+        } else if let (None, Some(epochs)) = (&self.history, epochs) {
             self.history = Some(History::new(epochs.draw()));
         }
+    }
+
+    /// Stands at a position that was looked up, where it did not know of any, or of one of another epoch: what is behind its
+    /// own is still to come. Whether it stands otherwise than before, so that whoever subscribed must be told.
+    pub(super) fn stand_at(&mut self, position: &Position) -> bool {
+        match &self.history {
+            Some(history) if history.position().epoch == position.epoch => false,
+            Some(_) => {
+                self.skip_to(position);
+                self.members.subscribers() > 0
+            }
+            None => {
+                self.skip_to(position);
+                false
+            }
+        }
+    }
+
+    /// Goes on behind that position: what is before it, and did not come yet, never will.
+    pub(super) fn skip_to(&mut self, position: &Position) {
+        let is_known = self.history.is_some();
+        let history = self.history.get_or_insert_with(|| History::new(position.epoch.clone()));
+        history.stand_at(position.clone());
+        self.caught_up = 0;
+        if is_known {
+            self.members.begin_anew(position.offset);
+        }
+    }
+
+    /// Everybody here has had everything up to where the room stands.
+    pub(super) fn caught_up(&mut self) {
+        self.caught_up = self.history.as_ref().map_or(0, History::top);
+    }
+
+    /// Puts a message at its offset, which was given elsewhere.
+    pub(super) fn place(
+        &mut self,
+        nth: u64,
+        at: &Position,
+        now: Tick,
+        make: impl FnOnce(u64) -> (T, usize),
+    ) -> Placed<T> {
+        let behind = Position { epoch: at.epoch.clone(), offset: at.offset.saturating_sub(1) };
+        let Some(history) = self.history.as_mut() else {
+            // Nobody has asked yet where the room stands: from here on it is known.
+            self.skip_to(&behind);
+            return Placed::Next(self.post(nth, now, make));
+        };
+        let own = history.position();
+        if own.epoch != at.epoch {
+            self.skip_to(&behind);
+            return Placed::Anew(self.post(nth, now, make));
+        }
+        if at.offset == own.offset + 1 {
+            return Placed::Next(self.post(nth, now, make));
+        }
+        if at.offset > own.offset {
+            return Placed::Gap(own);
+        }
+        if at.offset <= self.caught_up {
+            return Placed::Again;
+        }
+        self.sequence += 1;
+        let (text, _) = make(at.offset);
+        Placed::Late(Posted { sequence: self.sequence, kept: Some((at.offset, Some(text))) })
+    }
+
+    /// Lets go of the history: nobody tells this room any more what is posted.
+    pub(super) fn let_go(&mut self) {
+        self.history = None;
+        self.caught_up = 0;
     }
 
     pub(super) fn join(&mut self, joining: &Joining<'_>, now: Tick) -> Joined<T> {
@@ -54,6 +127,11 @@ impl<T: Clone> Place<T> {
             presence: (told && joining.subscribed).then(|| self.members.present()),
             announced: first.filter(|_| told),
         }
+    }
+
+    pub(super) fn since(&mut self, position: &Position, law: &RoomLaw, now: Tick) -> Option<Vec<T>> {
+        let history = self.history.as_mut().zip(law.history.as_ref());
+        history.and_then(|(history, bounds)| history.since(position, bounds, now))
     }
 
     pub(super) fn leave(&mut self, connection: ConnectionId, now: Tick) -> Option<Departed> {

@@ -2,13 +2,14 @@
 
 use super::*;
 use crate::{
-    history::HistoryBounds,
+    history::{Epoch, HistoryBounds},
     name::{Role, UserId},
 };
 use std::time::Duration;
 use uuid::Uuid;
 
 mod crowding;
+mod fed;
 mod presence;
 mod recovery;
 
@@ -39,7 +40,7 @@ fn user(name: &str) -> UserId {
 }
 
 fn subscribing<'a>(connection: u128, user: &'a UserId, since: Option<&'a Position>) -> Joining<'a> {
-    Joining { connection: id(connection), user, role: None, subscribed: true, since }
+    Joining { connection: id(connection), user, role: None, subscribed: true, since, floor: 0 }
 }
 
 /// Joins as ann.
@@ -53,7 +54,7 @@ fn post(rooms: &mut Rooms<u64>, name: &str, size: usize, now: u64) -> Posted<u64
 }
 
 fn reached(rooms: &Rooms<u64>, name: &str, sequence: u64) -> Vec<ConnectionId> {
-    rooms.members(&room(name), None, sequence).map(|(id, _)| id).collect()
+    rooms.members(&room(name), None, sequence, None).map(|(id, _)| id).collect()
 }
 
 #[test]
@@ -69,8 +70,8 @@ fn a_message_is_for_those_who_were_here_before_it() {
     );
     assert_eq!(reached(&rooms, "a", first.sequence), [id(2)]);
     assert_eq!(reached(&rooms, "a", second.sequence), [id(1), id(2)], "in the order of ids");
-    let rest: Vec<_> = rooms.members(&room("a"), Some(id(1)), second.sequence).collect();
-    assert_eq!(rest, [(id(2), Member { subscribed: true, since: 0 })], "behind the last that was served");
+    let rest: Vec<_> = rooms.members(&room("a"), Some(id(1)), second.sequence, None).collect();
+    assert_eq!(rest, [(id(2), Member { subscribed: true, since: 0, floor: 0 })], "behind the last that was served");
     assert!(reached(&rooms, "b", 9).is_empty());
 }
 

@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     envelope::Message,
     flaw::Flaw,
@@ -9,7 +11,8 @@ use crate::{
 };
 
 /// A value that can be told apart from another and put into a name: a string or a whole number.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Scalar {
     /// A string.
     Text(Box<str>),
@@ -37,7 +40,7 @@ impl fmt::Display for Scalar {
 }
 
 /// A value that a request and its answers carry themselves: where, and what.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Correlation {
     /// Where it is: `payload.commandId`.
     pub path: Arc<str>,

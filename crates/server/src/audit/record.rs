@@ -71,6 +71,12 @@ pub enum Event {
     /// The configuration was read again, and is in force or faulty.
     #[serde(rename = "reload")]
     Reload,
+    /// The other gateways are not reached.
+    #[serde(rename = "cluster.away")]
+    ClusterAway,
+    /// They are reached again.
+    #[serde(rename = "cluster.back")]
+    ClusterBack,
     /// The gateway began or ended its work.
     #[serde(rename = "gateway")]
     Gateway,
@@ -99,6 +105,8 @@ impl Event {
             Self::WebhookCircuitClosed => "webhook.circuit_closed",
             Self::Drain => "drain",
             Self::Reload => "reload",
+            Self::ClusterAway => "cluster.away",
+            Self::ClusterBack => "cluster.back",
             Self::Gateway => "gateway",
         }
     }

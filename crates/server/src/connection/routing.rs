@@ -4,24 +4,25 @@
 use std::{collections::VecDeque, future::Future, ops::ControlFlow, pin::Pin, sync::Arc};
 
 use gateway_domain::{
-    Code, Now, Refusal,
+    Code, Now, Refusal, RequestId,
     envelope::{Message, MessageFault, is_reserved_type},
     history::Position,
     pending::Unasked,
     relay::{Origin, Relay, Reply},
-    route::{Answer, Match},
+    route::{Answer, Correlation, Match},
     target::Target,
 };
 use gateway_transport::Inbound;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::{Connection, line::Line};
 use crate::{
     endpoint::Handler,
     handler::{Handled, Visit},
-    hub::{Addressed, Asking, Class, Ending, Meant, Post, Posted, ended, sender},
+    hub::{Addressed, Asker, Asking, Class, Ending, Meant, Outcome, Post, Posted, Reach, Scope, ended, sender},
     intent::Intent,
 };
 
@@ -29,6 +30,9 @@ use crate::{
 pub(super) enum Underway {
     /// Posts on their way to many, in their order.
     Posts(VecDeque<OnItsWay>),
+    /// Something that other nodes are asked first: a request, or the way into rooms. What was refused, and what is to be
+    /// acknowledged.
+    Errand(Pin<Box<dyn Future<Output = Errand> + Send>>),
     /// A service at work.
     Service(Option<Box<str>>, Pin<Box<dyn Future<Output = Handled> + Send>>),
 }
@@ -36,10 +40,20 @@ pub(super) enum Underway {
 /// A post that is not in every outbox yet.
 pub(super) struct OnItsWay {
     id: Option<Box<str>>,
-    told: oneshot::Receiver<usize>,
+    told: oneshot::Receiver<Outcome>,
     /// Whether its sender wants to know to how many.
     is_wanted: bool,
     bytes: usize,
+}
+
+/// What came of an errand.
+pub(super) enum Errand {
+    /// A request is on its way to so many as one; whoever wanted to know learns it.
+    Asked(Option<Box<str>>),
+    /// It has ended before it began.
+    NotAsked(Option<Box<str>>, Box<Refusal>, Option<Correlation>),
+    /// Rooms, and which of them were refused.
+    Rooms(Vec<(Option<Box<str>>, Refusal)>),
 }
 
 /// So many posts of one sender may be on their way before its next message is held back,
@@ -62,7 +76,8 @@ struct Resumption {
 
 /// What came of it.
 pub(super) enum Done {
-    Posted(Option<Box<str>>, Option<usize>),
+    Posted(Option<Box<str>>, Option<Outcome>),
+    Errand(Errand),
     Served(Option<Box<str>>, Handled),
 }
 
@@ -71,12 +86,17 @@ pub(super) async fn done(underway: &mut Option<Box<Underway>>) -> Done {
     match underway.as_deref_mut() {
         Some(Underway::Posts(posts)) => {
             let Some(first) = posts.front_mut() else { return std::future::pending().await };
-            let count = (&mut first.told).await.ok().filter(|_| first.is_wanted);
+            let outcome = (&mut first.told).await.ok().filter(|told| first.is_wanted || told.is_err());
             let id = posts.pop_front().and_then(|post| post.id);
             if posts.is_empty() {
                 *underway = None;
             }
-            Done::Posted(id, count)
+            Done::Posted(id, outcome)
+        }
+        Some(Underway::Errand(future)) => {
+            let errand = future.await;
+            *underway = None;
+            Done::Errand(errand)
         }
         Some(Underway::Service(id, future)) => {
             let handled = future.await;
@@ -92,7 +112,9 @@ impl<L: Line> Connection<L> {
     /// Something that a message set going is done.
     pub(super) fn went(&mut self, done: Done, now: Now) -> ControlFlow<Ending> {
         match done {
-            Done::Posted(id, Some(count)) => self.acknowledge(id.as_deref(), count),
+            Done::Posted(id, Some(Ok(reach))) => self.acknowledge(id.as_deref(), reach.count),
+            Done::Posted(id, Some(Err(refusal))) => self.say_error(id.as_deref(), &refusal),
+            Done::Errand(errand) => self.ran(errand, now),
             Done::Posted(id, None) => self.done(id.as_deref()),
             Done::Served(id, handled) => self.served(id.as_deref(), handled, now),
         }
@@ -130,8 +152,29 @@ impl<L: Line> Connection<L> {
         })
     }
 
+    /// Other nodes have been asked.
+    fn ran(&self, errand: Errand, now: Now) {
+        match errand {
+            Errand::Asked(id) => self.acknowledge(id.as_deref(), 1),
+            Errand::NotAsked(id, refusal, correlation) => {
+                self.house.metrics.messages.error(refusal.code);
+                self.say_text(ended(id.as_deref(), &refusal, correlation.as_ref()));
+            }
+            Errand::Rooms(refused) => {
+                for (id, refusal) in refused {
+                    self.refuse(id.as_deref(), &refusal, now);
+                }
+            }
+        }
+    }
+
+    /// Begins to ask other nodes; what this client says next waits for it.
+    pub(super) fn runs(&mut self, errand: impl Future<Output = Errand> + Send + 'static) {
+        self.underway = Some(Box::new(Underway::Errand(Box::pin(errand))));
+    }
+
     /// Notes that a post is on its way, behind those that are.
-    fn goes(&mut self, message: &Message<'_>, told: oneshot::Receiver<usize>, bytes: usize) {
+    fn goes(&mut self, message: &Message<'_>, told: oneshot::Receiver<Outcome>, bytes: usize) {
         let post = OnItsWay { id: message.id.as_deref().map(Into::into), told, is_wanted: message.ack, bytes };
         match self.underway.as_deref_mut() {
             Some(Underway::Posts(posts)) => posts.push_back(post),
@@ -178,14 +221,15 @@ impl<L: Line> Connection<L> {
             // Where the payload says so as a `subscribe` would, what was missed is recovered.
             let Resumption { since } = message.payload_as().unwrap_or_default();
             let mut id = message.id.as_deref();
-            for target in &targets {
+            let mut rooms = Vec::with_capacity(targets.len());
+            for target in targets {
                 if let Target::Subscribe(room) = target {
-                    self.subscribe(id, room, since.as_ref(), now);
+                    rooms.push((id, room));
                     // One answer is the first room's, the others are told of themselves.
                     id = id.filter(|_| !L::ANSWERS_ONCE);
                 }
             }
-            return;
+            return self.subscribe(&rooms, since.as_ref(), now);
         }
         let kind = route.renamed().unwrap_or(&message.kind);
         let from = self.from();
@@ -193,6 +237,11 @@ impl<L: Line> Connection<L> {
         let id = message.id.as_deref();
         let asker = self.occupant.id;
         if let Some(timeout) = route.reply_timeout() {
+            if self.house.hub.link().is_some() {
+                let asker_id = id.map(Into::into);
+                let asking = Asker { asker, asker_id, targets, timeout, correlation };
+                return self.ask_abroad(message, asking, text, now);
+            }
             let asking = Asking { asker, asker_id: id, targets: &targets, timeout, correlation: correlation.clone() };
             match self.house.hub.ask(asking, |request_id| text(Some(request_id)), now) {
                 // Where there is one answer, it is the reply.
@@ -208,12 +257,13 @@ impl<L: Line> Connection<L> {
         let class = if route.is_priority() { Class::Control } else { Class::Event };
         let text = text(None);
         let bytes = text.len();
-        let post = Post { text, targets: &targets, class, sender: Some(asker), trace: message.trace() };
+        let trace = message.trace();
+        let post = Post { text, targets: &targets, class, sender: Some(asker), counted: message.ack, trace };
         match self.house.hub.post(post, now) {
             Ok(Posted::Done(count)) if self.underway.is_some() => {
                 // The answers come in the order of what was said.
                 let (done, told) = oneshot::channel();
-                let _ = done.send(count);
+                let _ = done.send(Ok(Reach { count, scope: Scope::Node }));
                 self.goes(message, told, bytes);
             }
             Ok(Posted::Done(count)) if message.ack => self.acknowledge(id, count),
@@ -221,6 +271,28 @@ impl<L: Line> Connection<L> {
             Ok(Posted::Underway(told)) => self.goes(message, told, bytes),
             Err(refusal) => self.say_error(id, &refusal),
         }
+    }
+
+    /// Asks whoever is meant, at whatever node.
+    fn ask_abroad(
+        &mut self,
+        message: &Message<'_>,
+        asking: Asker,
+        text: impl FnOnce(Option<RequestId>) -> String,
+        now: Now,
+    ) {
+        let request = RequestId::new(Uuid::new_v4());
+        let text = text(Some(request));
+        // Where there is one answer, it is the reply.
+        let is_wanted = message.ack && !L::ANSWERS_ONCE;
+        let hub = Arc::clone(&self.house.hub);
+        self.runs(async move {
+            let (id, correlation) = (asking.asker_id.clone(), asking.correlation.clone());
+            match hub.ask_abroad(asking, request, text, now).await {
+                Ok(()) => Errand::Asked(id.filter(|_| is_wanted)),
+                Err(refusal) => Errand::NotAsked(id, Box::new(refusal), correlation),
+            }
+        });
     }
 
     pub(super) fn on_reply(&mut self, message: &Message<'_>, now: Now) {

@@ -6,12 +6,18 @@
 
 use std::{fmt, future::Future, net::IpAddr, sync::Arc};
 
-use gateway_domain::{Now, Principal, Refusal, RequestId, Role, UserId, plan::Plan};
+use gateway_domain::{
+    Now, Principal, Refusal, RequestId, Role, UserId,
+    link::{Act, Answer},
+    network::Network,
+    plan::Plan,
+};
 
 use crate::{
+    cluster::Link,
     endpoint::Endpoint,
     hub::{Hub, Seat},
-    limits::HandshakeLimits,
+    limits::{HandshakeLimits, HandshakeRate},
 };
 
 /// Who wants to sit down: everything before it in the corridor has been passed.
@@ -61,6 +67,15 @@ pub trait Seats: fmt::Debug + Send + Sync {
     fn take(&self, claim: Claim<'_>) -> impl Future<Output = Result<Self::Seat, Refusal>> + Send;
 }
 
+/// Counts a handshake over all gateways. While they cannot be reached, this one's own count is in force.
+async fn knock(link: &Arc<Link>, key: String, rate: HandshakeRate, message: &'static str) -> Result<(), Refusal> {
+    let act = Act::Knock { key, every: rate.rate.interval(), burst: rate.burst.get() };
+    match link.ask(act).answer().await {
+        Answer::Knocked(Err(wait)) => Err(rate.exceeded(message, wait)),
+        _ => Ok(()),
+    }
+}
+
 impl Seats for Arc<Hub> {
     type Seat = Seat;
 
@@ -68,7 +83,31 @@ impl Seats for Arc<Hub> {
         Hub::open_to_newcomers(self)
     }
 
+    async fn knock_from(&self, limits: &HandshakeLimits, address: IpAddr, _now: Now) -> Result<(), Refusal> {
+        limits.knock_from(address)?;
+        match (self.link(), limits.rates().0) {
+            (Some(link), Some(rate)) => {
+                let key = format!("address:{}", Network::of_customer(address));
+                knock(link, key, rate, "too many handshakes from this address").await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn knock_of(&self, limits: &HandshakeLimits, user: &UserId, _now: Now) -> Result<(), Refusal> {
+        limits.knock_of(user)?;
+        match (self.link(), limits.rates().1) {
+            (Some(link), Some(rate)) => {
+                knock(link, format!("user:{user}"), rate, "too many handshakes of this user").await
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn take(&self, claim: Claim<'_>) -> Result<Seat, Refusal> {
-        self.take_seat(claim.principal, claim.plan, claim.endpoint.agents)
+        match self.link() {
+            None => self.take_seat(claim.principal, claim.plan, claim.endpoint.agents),
+            Some(link) => self.take_seat_abroad(link, claim).await,
+        }
     }
 }

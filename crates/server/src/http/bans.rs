@@ -20,8 +20,9 @@ use super::{
 use crate::{
     audit::{Event, Subject},
     clock,
+    cluster::Question,
     hub::Occupant,
-    ledger::{LedgerFault, Lifting, banned},
+    ledger::{LedgerFault, Lifting, banned, is_met as met},
     metrics::LaidBy,
     words,
 };
@@ -145,6 +146,11 @@ struct Laid {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schemars(with = "Option<bool>")]
     dry_run: bool,
+    /// The nodes that did not answer in time: it holds there too, as soon as they hear of it, and whom it meets there is not
+    /// counted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    missing: Vec<String>,
 }
 
 /// Every ban that holds.
@@ -169,20 +175,24 @@ pub(super) async fn lay(site: &Site, call: &Call, caller: &Caller, body: impl Bo
     let ban = Ban { subject, until: order.until, reason: order.reason };
     let meets = |here: &Occupant| meets(&ban.subject, here);
     if order.dry_run {
-        let matches = site.house.hub.page(None, usize::MAX, meets).len();
-        return json(&Laid { matches, dry_run: true, ..Laid::default() });
+        let here = site.house.hub.page(None, usize::MAX, meets).len();
+        let there = site.asked_of_others(Question::Banned { ban: ban.clone(), laid: false }).await;
+        let matches = here + there.total;
+        return json(&Laid { matches, dry_run: true, missing: there.missing, ..Laid::default() });
     }
+    // The others first: what they hear of it besides is heard later, and counted by nobody.
+    let there = site.asked_of_others(Question::Banned { ban: ban.clone(), laid: true }).await;
     let laid = site.house.ledger.ban(ban.clone()).await;
     if let Err(LedgerFault::TooManyBans(full)) = &laid {
         return Err(Refusal::new(Code::LimitExceeded, full.to_string()).into());
     }
     site.house.metrics.doors.ban_laid(LaidBy::Operator);
-    let matches = site.house.hub.end_where(meets, &banned(&ban));
+    let matches = there.total + site.house.hub.end_where(meets, &banned(&ban));
     let subject = Subject { user: user_of(&ban.subject), ..call.subject() };
     let reason = format!("{}, by {}, {matches} connections ended", banned(&ban).reason(), caller.user);
     site.house.audit.event(Event::BanLaid, &subject, reason, now);
     lasting(laid)?;
-    json(&Laid { matches, ban: Some(ban.into()), ..Laid::default() })
+    json(&Laid { matches, ban: Some(ban.into()), missing: there.missing, ..Laid::default() })
 }
 
 /// Lifts a ban.
@@ -247,10 +257,7 @@ impl Site {
 
 /// Whether a ban is about that connection.
 pub(super) fn meets(subject: &Banned, here: &Occupant) -> bool {
-    match subject {
-        Banned::Network(network) => here.address.as_ip().is_some_and(|ip| network.contains(ip)),
-        Banned::User(user) => here.user() == user,
-    }
+    met(here, subject)
 }
 
 const fn user_of(subject: &Banned) -> Option<&UserId> {

@@ -2,10 +2,12 @@
 
 mod told;
 
-use gateway_domain::{Code, ConnectionId, Refusal, UserId};
-use gateway_transport::Query;
+use std::sync::Arc;
+
+use gateway_domain::{Code, ConnectionId, Now, Refusal, UserId};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::{
     Call, Site,
@@ -13,10 +15,13 @@ use super::{
     caller::{Caller, Need},
     operation::{Access, Content, Declared, Parameter, Place, Topic, Verb, shape},
     page::{CURSOR, LIMIT, Wanted},
+    spread::entry,
 };
 use crate::{
     audit::{Event, Subject},
     clock,
+    cluster::{Found, Question, Spread},
+    house::House,
     hub::Occupant,
     words,
 };
@@ -118,12 +123,17 @@ const USER_ID: Parameter = Parameter {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ConnectionPage")]
 struct Page {
-    connections: Vec<Connection>,
+    #[schemars(with = "Vec<Connection>")]
+    connections: Vec<Box<RawValue>>,
     /// The `cursor` of the next page; null on the last.
     #[schemars(with = "Option<words::Connection>")]
-    next: Option<ConnectionId>,
+    next: Option<String>,
     /// How many connections there are, whether they fit the filters or not.
     total: usize,
+    /// The nodes that did not answer: what they have is not among these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    missing: Vec<String>,
 }
 
 /// A user as it stands.
@@ -134,13 +144,18 @@ struct User {
     user_id: UserId,
     /// Whether it has a connection.
     connected: bool,
-    connections: Vec<Connection>,
+    #[schemars(with = "Vec<Connection>")]
+    connections: Vec<Box<RawValue>>,
     /// How many violations of the quotas are remembered.
     violations: u32,
     /// How long its messages are still refused for them.
     penalty_seconds: Option<u64>,
     /// Whether a ban on the user holds.
     banned: bool,
+    /// The nodes that did not answer: what they have is not among these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    missing: Vec<String>,
 }
 
 /// How many were told to go.
@@ -148,74 +163,100 @@ struct User {
 #[schemars(rename = "Disconnected")]
 struct Gone {
     disconnected: usize,
+    /// The nodes that did not answer: theirs are not among these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    missing: Vec<String>,
 }
 
 /// A page of the live connections.
-pub(super) fn list(site: &Site, call: &Call) -> Answer {
+pub(super) async fn list(site: &Site, call: &Call) -> Answer {
     let query = call.query()?;
-    let (user, role, endpoint) = (query.get("user")?, query.get("role")?, query.get("endpoint")?);
-    let is_meant = site.is_meant(&query)?;
-    let page = Wanted::<ConnectionId>::read(&query)?;
-    let wanted = |here: &Occupant| {
-        is_meant
-            && user.is_none_or(|user| here.user().as_str() == user)
-            && endpoint.is_none_or(|path| &*here.endpoint.path == path)
-            && role.is_none_or(|role| here.stands(|standing| standing.principal.is(role)))
+    let wanted = Wanted::<ConnectionId>::read(&query)?;
+    let spread = Spread {
+        after: wanted.after.map(|after| after.to_string()),
+        most: wanted.most,
+        user: query.get("user")?.map(str::to_owned),
+        role: query.get("role")?.map(str::to_owned),
+        endpoint: query.get("endpoint")?.map(str::to_owned),
+        prefix: None,
     };
-    let now = clock::now();
-    let here = site.house.hub.page(page.after, page.most, wanted);
-    let next = page.next(&here, |(id, _)| *id);
-    let connections = here.iter().map(|(_, here)| described(site, here, now)).collect();
-    json(&Page { connections, next, total: site.house.hub.counts().connections })
+    let all = site.asked(Question::Connections(spread), query.get("node")?).await;
+    let (connections, next) = all.page(wanted.most);
+    json(&Page { connections, next, total: all.total, missing: all.missing })
+}
+
+/// What this node has of a page.
+pub(super) fn page(house: &House, spread: &Spread, now: Now) -> Found {
+    let here = house.hub.page(spread.after_as(), spread.most, |here| spread.means(here));
+    let entries = here.iter().filter_map(|(id, here)| entry(id.to_string(), &described(house, here, now)));
+    Found { total: house.hub.counts().connections, entries: entries.collect(), ..Found::default() }
+}
+
+/// What this node has of one connection, or of a user's.
+pub(super) fn some(house: &House, here: &[Arc<Occupant>], now: Now) -> Found {
+    let entries = here.iter().filter_map(|here| entry(here.id.to_string(), &described(house, here, now)));
+    Found { total: here.len(), entries: entries.collect(), ..Found::default() }
+}
+
+/// What this node has of a user.
+pub(super) fn of_user(house: &House, user: &UserId, now: Now) -> Found {
+    let account = house.accounts.peek(user);
+    let (violations, penalty) = account.map_or((0, None), |account| account.standing(now));
+    let penalty_seconds = penalty.map(in_seconds);
+    Found { violations, penalty_seconds, ..some(house, &house.hub.of_user(user), now) }
 }
 
 /// One connection.
-pub(super) fn show(site: &Site, id: &str) -> Answer {
-    let here = id.parse().ok().and_then(|id| site.house.hub.occupant(id)).ok_or_else(gone)?;
-    json(&described(site, &here, clock::now()))
+pub(super) async fn show(site: &Site, id: &str) -> Answer {
+    let id: ConnectionId = id.parse().map_err(|_| gone())?;
+    let all = site.asked(Question::Connection(id), None).await;
+    let (_, found) = all.entries.into_iter().next().ok_or_else(gone)?;
+    json(&found)
 }
 
 /// Ends one connection.
-pub(super) fn end(site: &Site, call: &Call, caller: &Caller, id: &str) -> Answer {
-    let here = id.parse().ok().and_then(|id| site.house.hub.occupant(id)).ok_or_else(gone)?;
-    here.end(kicked(caller));
-    let subject = Subject { user: Some(here.user()), connection: Some(here.id), ..call.subject() };
+pub(super) async fn end(site: &Site, call: &Call, caller: &Caller, id: &str) -> Answer {
+    let connection: ConnectionId = id.parse().map_err(|_| gone())?;
+    let all = site.asked(Question::EndConnection { connection, by: caller.user.clone() }, None).await;
+    let (_, found) = all.entries.into_iter().next().ok_or_else(gone)?;
+    let user = serde_json::from_str::<Whose>(found.get()).ok().map(|whose| whose.user_id);
+    let subject = Subject { user: user.as_ref(), connection: Some(connection), ..call.subject() };
     site.house.audit.event(Event::Kicked, &subject, format!("by {}", caller.user), clock::now());
-    json(&Gone { disconnected: 1 })
+    json(&Gone { disconnected: 1, missing: all.missing })
 }
 
 /// A user, its limits and its connections.
-pub(super) fn user(site: &Site, user: &str) -> Answer {
+pub(super) async fn user(site: &Site, user: &str) -> Answer {
     let user = named(user)?;
     let now = clock::now();
-    let here = site.house.hub.of_user(&user);
-    let (violations, penalty) = site.house.accounts.peek(&user).map_or((0, None), |account| account.standing(now));
+    let all = site.asked(Question::User(user.clone()), None).await;
     json(&User {
-        connected: !here.is_empty(),
-        connections: here.iter().map(|here| described(site, here, now)).collect(),
-        violations,
-        penalty_seconds: penalty.map(in_seconds),
+        connected: !all.entries.is_empty(),
+        violations: all.violations,
+        penalty_seconds: all.penalty_seconds,
         banned: crate::ledger::banned_user(&site.house.ledger, &user, now).is_some(),
+        connections: all.entries.into_iter().map(|(_, connection)| connection).collect(),
+        missing: all.missing,
         user_id: user,
     })
 }
 
 /// Ends all connections of a user.
-pub(super) fn end_user(site: &Site, call: &Call, caller: &Caller, user: &str) -> Answer {
+pub(super) async fn end_user(site: &Site, call: &Call, caller: &Caller, user: &str) -> Answer {
     let user = named(user)?;
-    let here = site.house.hub.of_user(&user);
-    here.iter().for_each(|here| here.end(kicked(caller)));
+    let all = site.asked(Question::EndUser { user: user.clone(), by: caller.user.clone() }, None).await;
     let subject = Subject { user: Some(&user), ..call.subject() };
-    let reason = format!("{} connections, by {}", here.len(), caller.user);
+    let reason = format!("{} connections, by {}", all.total, caller.user);
     site.house.audit.event(Event::Kicked, &subject, reason, clock::now());
-    json(&Gone { disconnected: here.len() })
+    json(&Gone { disconnected: all.total, missing: all.missing })
 }
 
-impl Site {
-    /// Whether the `node` of a list is this one, or none.
-    pub(super) fn is_meant(&self, query: &Query) -> Result<bool, Refusal> {
-        Ok(query.get("node")?.is_none_or(|node| node == self.house.node.as_str()))
-    }
+/// Whose a connection is.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Whose {
+    user_id: UserId,
 }
 
 fn named(segment: &str) -> Result<UserId, super::answer::Faulty> {
@@ -223,8 +264,8 @@ fn named(segment: &str) -> Result<UserId, super::answer::Faulty> {
     UserId::parse(&text).map_err(|wrong| fault("user", wrong.to_string()))
 }
 
-fn kicked(caller: &Caller) -> Refusal {
-    Refusal::plain(Code::Disconnected).because(format!("by {}", caller.user))
+pub(super) fn kicked(by: &UserId) -> Refusal {
+    Refusal::plain(Code::Disconnected).because(format!("by {by}"))
 }
 
 fn gone() -> Refusal {

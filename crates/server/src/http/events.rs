@@ -11,7 +11,7 @@ use super::{
     operation::{Access, Body, Content, Declared, Topic, Verb, shape},
 };
 use crate::{
-    clock,
+    clock, hub,
     publish::{
         Published,
         written::{Batch, MOST_BATCH_BYTES, MOST_BYTES, Unfit, Written},
@@ -100,6 +100,8 @@ struct Told {
 enum Scope {
     /// Those of this gateway.
     Node,
+    /// Those of all gateways.
+    Cluster,
 }
 
 /// What became of each event of a batch, in their order.
@@ -144,8 +146,12 @@ pub(super) async fn publish_all(site: &Site, call: &Call, body: impl BodyStream)
 }
 
 fn told(published: Published) -> Told {
-    let Published { event_id, delivered, duplicate } = published;
-    Told { event_id, delivered, scope: Scope::Node, duplicate }
+    let Published { event_id, delivered, scope, duplicate } = published;
+    let scope = match scope {
+        hub::Scope::Node => Scope::Node,
+        hub::Scope::Cluster => Scope::Cluster,
+    };
+    Told { event_id, delivered, scope, duplicate }
 }
 
 impl From<Unfit> for Faulty {

@@ -12,7 +12,7 @@ use super::{
     caller::Need,
     operation::{Access, Content, Declared, Topic, Verb, shape},
 };
-use crate::clock;
+use crate::{clock, cluster::WhenAway};
 
 pub(super) const ALIVE: Declared = Declared {
     id: "getHealth",
@@ -36,7 +36,8 @@ pub(super) const READY: Declared = Declared {
     id: "getReadiness",
     path: "/readyz",
     summary: "Whether the node takes newcomers",
-    more: "`degraded` names the key sets that are out of reach: tokens of other keys are still judged, and the node stays.",
+    more: "`degraded` names the key sets that are out of reach: tokens of other keys are still judged, and the node stays. `clusterAway` \
+           says that the other gateways are not reached: with `when_away = \"fail_closed\"` the answer is 503 then.",
     answers: &[Content::json(shape::<Ready>, r#"{"status": "degraded", "keySetsUnavailable": ["partners"]}"#)],
     also: Some((503, Content::json(shape::<Ready>, r#"{"status": "draining"}"#))),
     ..ALIVE
@@ -80,6 +81,10 @@ struct Ready {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     key_sets_unavailable: Vec<String>,
+    /// The other gateways are not reached: this one goes on alone, or where the policy says so, takes nobody.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(with = "Option<bool>")]
+    cluster_away: bool,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -99,7 +104,7 @@ pub(super) fn alive() -> Answer {
 /// The node takes newcomers: it is not leaving, and it can judge a token.
 pub(super) fn ready(site: &Site) -> Answer {
     if site.house.hub.is_draining() {
-        let leaving = Ready { status: Status::Draining, key_sets_unavailable: Vec::new() };
+        let leaving = Ready { status: Status::Draining, key_sets_unavailable: Vec::new(), cluster_away: false };
         let mut response = json_with(StatusCode::SERVICE_UNAVAILABLE, &leaving)?;
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         return Ok(response);
@@ -107,8 +112,15 @@ pub(super) fn ready(site: &Site) -> Answer {
     let keys = site.house.gate.authenticator.keys().status(clock::now());
     let unusable: Vec<_> = keys.iter().filter(|source| !source.usable).map(|source| source.name.to_string()).collect();
     // Tokens of other keys are still judged: the node stays, and says what is wrong.
-    let status = if unusable.is_empty() { Status::Ok } else { Status::Degraded };
-    json(&Ready { status, key_sets_unavailable: unusable })
+    let away = site.house.hub.link().filter(|link| link.is_away());
+    let status = if unusable.is_empty() && away.is_none() { Status::Ok } else { Status::Degraded };
+    let ready = Ready { status, key_sets_unavailable: unusable, cluster_away: away.is_some() };
+    if away.is_some_and(|link| link.when_away() == WhenAway::FailClosed) {
+        let mut response = json_with(StatusCode::SERVICE_UNAVAILABLE, &ready)?;
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        return Ok(response);
+    }
+    json(&ready)
 }
 
 /// The counters: for this machine, or with a token.

@@ -169,8 +169,8 @@ pub(super) async fn ask(site: &Site, call: &Call, caller: &Caller, agent: &str, 
             Err(fault("Idempotency-Key", "goes with one answer: leave it out, or accept application/json"))
         }
         (Some(key), false) => answered(publisher.ask_once(&backend, key, &question, clock::now()).await?),
-        (None, true) => Ok(lines(publisher.ask(&backend, &question, clock::now())?)),
-        (None, false) => answered(publisher.ask(&backend, &question, clock::now())?.outcome().await),
+        (None, true) => Ok(lines(publisher.ask(&backend, &question, clock::now()).await?)),
+        (None, false) => answered(publisher.ask(&backend, &question, clock::now()).await?.outcome().await),
     }
 }
 

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     audit::{Event, Subject},
     clock,
+    cluster::Question,
     ledger::LedgerFault,
     words,
 };
@@ -75,6 +76,11 @@ struct Laid {
     /// So many connections.
     matches: usize,
     revocation: Told,
+    /// The nodes that did not answer in time: it holds there too, as soon as they hear of it, and whom it meets there is not
+    /// counted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    missing: Vec<String>,
 }
 
 /// A revocation, as it is told.
@@ -125,13 +131,17 @@ pub(super) async fn lay(site: &Site, call: &Call, caller: &Caller, body: impl Bo
         return Err(fault("until", "lies in the past"));
     }
     let revocation = Revocation { subject, until: order.until };
+    // The others first: what they hear of it besides is heard later, and counted by nobody.
+    let question = Question::Revoked { revocation: revocation.clone(), by: caller.user.clone() };
+    let there = site.asked_of_others(question).await;
     let laid = site.house.ledger.revoke(revocation.clone()).await;
     if let Err(LedgerFault::TooManyRevocations(full)) = &laid {
         return Err(Refusal::new(Code::LimitExceeded, full.to_string()).into());
     }
     let gone = Refusal::new(Code::TokenRevoked, "the token was revoked").because(format!("by {}", caller.user));
     let hub = &site.house.hub;
-    let matches = hub.end_where(|here| here.stands(|standing| revocation.meets(&standing.principal)), &gone);
+    let matches =
+        there.total + hub.end_where(|here| here.stands(|standing| revocation.meets(&standing.principal)), &gone);
     let user = match &revocation.subject {
         RevokedSubject::User { user, .. } => Some(user),
         RevokedSubject::Token { .. } => None,
@@ -139,5 +149,5 @@ pub(super) async fn lay(site: &Site, call: &Call, caller: &Caller, body: impl Bo
     let reason = format!("by {}, {matches} connections ended", caller.user);
     site.house.audit.event(Event::Revoked, &Subject { user, ..call.subject() }, reason, now);
     lasting(laid)?;
-    json(&Laid { matches, revocation: revocation.into() })
+    json(&Laid { matches, revocation: revocation.into(), missing: there.missing })
 }

@@ -1,10 +1,11 @@
 //! Rooms and agents by API: what is here, what is remembered, who is present.
 
 use gateway_domain::{
-    AgentId, Code, ConnectionId, Refusal, Role, Room, Timestamp, UserId, history::Epoch, name::NodeName, rooms::Present,
+    AgentId, Code, ConnectionId, Now, Refusal, Role, Room, Timestamp, UserId, history::Epoch, name::NodeName,
+    rooms::Present,
 };
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
@@ -14,10 +15,12 @@ use super::{
     connections::{OF_ENDPOINT, OF_NODE, OF_ROLE, OF_USER},
     operation::{Access, Content, Declared, Parameter, Place, Topic, Verb, shape},
     page::{CURSOR, LIMIT, Wanted, limit},
+    spread::entry,
 };
 use crate::{
-    clock,
-    hub::{Occupant, RoomOverview},
+    cluster::{Found, Question, Spread},
+    house::House,
+    hub::RoomOverview,
     words,
 };
 
@@ -128,12 +131,16 @@ struct Page {
     /// The `cursor` of the next page; null on the last.
     #[schemars(with = "Option<words::Room>")]
     next: Option<Room>,
-    /// How many rooms there are, whether they fit the filters or not.
+    /// How many rooms there are, whether they fit the filters or not. One that several nodes hold counts at each.
     total: usize,
+    /// The nodes that did not answer: what they have is not among these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    missing: Vec<String>,
 }
 
 /// One room.
-#[derive(Serialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Room")]
 struct Described {
@@ -194,12 +201,17 @@ struct Member {
 /// A page of agents.
 #[derive(Serialize, JsonSchema)]
 struct AgentPage {
-    agents: Vec<Agent>,
+    #[schemars(with = "Vec<Agent>")]
+    agents: Vec<Box<RawValue>>,
     /// The `cursor` of the next page; null on the last.
     #[schemars(with = "Option<words::Agent>")]
-    next: Option<AgentId>,
+    next: Option<String>,
     /// How many agents there are, whether they fit the filters or not.
     total: usize,
+    /// The nodes that did not answer: what they have is not among these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    missing: Vec<String>,
 }
 
 /// An agent that is online.
@@ -230,74 +242,97 @@ struct Agent {
 }
 
 /// A page of the rooms.
-pub(super) fn list(site: &Site, call: &Call) -> Answer {
+pub(super) async fn list(site: &Site, call: &Call) -> Answer {
     let query = call.query()?;
     let wanted = Wanted::<Room>::read(&query)?;
-    let prefix = query.get("prefix")?.unwrap_or_default();
-    let most = if site.is_meant(&query)? { wanted.most } else { 0 };
-    let page = site.house.hub.rooms(wanted.after.as_ref(), most, prefix);
-    let next = wanted.next(&page, |room| room.room.clone());
-    let rooms = page.into_iter().map(|room| described(site, room)).collect();
-    json(&Page { rooms, next, total: site.house.hub.counts().rooms.rooms })
+    let prefix = query.get("prefix")?.unwrap_or_default().to_owned();
+    let after = wanted.after.as_ref().map(ToString::to_string);
+    let spread = Spread { after, most: wanted.most, prefix: Some(prefix), ..Spread::default() };
+    let all = site.asked(Question::Rooms(spread), query.get("node")?).await;
+    let mut rooms = merged(&all.entries);
+    rooms.truncate(wanted.most);
+    let next = wanted.next(&rooms, |room| room.room.clone());
+    json(&Page { rooms, next, total: all.total, missing: all.missing })
+}
+
+/// What this node has of a page of rooms.
+pub(super) fn page(house: &House, spread: &Spread) -> Found {
+    let after = spread.after.as_deref().and_then(|after| Room::parse(after).ok());
+    let rooms = house.hub.rooms(after.as_ref(), spread.most, spread.prefix.as_deref().unwrap_or_default());
+    let entries = rooms.into_iter().filter_map(|room| entry(room.room.to_string(), &described(house, room)));
+    Found { total: house.hub.counts().rooms.rooms, entries: entries.collect(), ..Found::default() }
+}
+
+/// What this node has of one room.
+pub(super) fn one(house: &House, room: &Room) -> Found {
+    let found = house.hub.room(room);
+    let entries = found.into_iter().filter_map(|room| entry(room.room.to_string(), &described(house, room)));
+    Found { entries: entries.collect(), ..Found::default() }
 }
 
 /// One room.
-pub(super) fn show(site: &Site, room: &str) -> Answer {
-    json(&described(site, found(site, room)?))
+pub(super) async fn show(site: &Site, room: &str) -> Answer {
+    json(&found(site, named(room)?, 0).await?.room)
 }
 
 /// The latest that a room remembers, the oldest first.
-pub(super) fn history(site: &Site, call: &Call, room: &str) -> Answer {
+pub(super) async fn history(site: &Site, call: &Call, room: &str) -> Answer {
     let most = limit(&call.query()?)?;
-    let room = found(site, room)?;
-    let latest = site.house.hub.history(&room.room, most);
-    // What a room keeps was written by us, as JSON.
-    let messages = latest.iter().filter_map(|text| RawValue::from_string(text.as_str().to_owned()).ok()).collect();
-    json(&History { room: described(site, room), messages })
+    json(&found(site, named(room)?, most).await?)
 }
 
 /// Who subscribed to a room.
-pub(super) fn presence(site: &Site, room: &str) -> Answer {
+pub(super) async fn presence(site: &Site, room: &str) -> Answer {
     let room = named(room)?;
-    let members = site.house.hub.present(&room).into_iter();
+    let everywhere = site.house.hub.present_everywhere(&room).await;
+    let members = everywhere.unwrap_or_else(|| site.house.hub.present(&room)).into_iter();
     let members = members.map(|Present { user_id, role, connections }| Member { user_id, role, connections }).collect();
     json(&Presence { room, members })
 }
 
 /// A page of the agents that are online.
-pub(super) fn agents(site: &Site, call: &Call) -> Answer {
+pub(super) async fn agents(site: &Site, call: &Call) -> Answer {
     let query = call.query()?;
     let wanted = Wanted::<AgentId>::read(&query)?;
-    let (user, role, endpoint) = (query.get("user")?, query.get("role")?, query.get("endpoint")?);
-    let is_meant = site.is_meant(&query)?;
-    let meant = |here: &Occupant| {
-        is_meant
-            && user.is_none_or(|user| here.user().as_str() == user)
-            && endpoint.is_none_or(|path| *here.endpoint.path == *path)
-            && role.is_none_or(|role| here.stands(|standing| standing.principal.is(role)))
+    let spread = Spread {
+        after: wanted.after.as_ref().map(ToString::to_string),
+        most: wanted.most,
+        user: query.get("user")?.map(str::to_owned),
+        role: query.get("role")?.map(str::to_owned),
+        endpoint: query.get("endpoint")?.map(str::to_owned),
+        prefix: None,
     };
-    let page = site.house.hub.agents(wanted.after.as_ref(), wanted.most, meant);
-    let next = wanted.next(&page, |(agent, _)| agent.clone());
-    let now = clock::now();
-    let agents = page.iter().map(|(agent, here)| Agent {
-        agent_id: agent.clone(),
-        user_id: here.user().clone(),
-        node: site.house.node.clone(),
-        connection_id: here.id,
-        endpoint: here.endpoint.path.to_string(),
-        role: here.stands(|standing| standing.role.clone()),
-        connected_at: here.connected_at,
-        last_seen: here.traffic.last_heard(now),
-        open_requests: site.house.hub.open_at(here),
-    });
-    json(&AgentPage { agents: agents.collect(), next, total: site.house.hub.count_of_agents() })
+    let all = site.asked(Question::Agents(spread), query.get("node")?).await;
+    let (agents, next) = all.page(wanted.most);
+    json(&AgentPage { agents, next, total: all.total, missing: all.missing })
 }
 
-fn described(site: &Site, room: RoomOverview) -> Described {
+/// What this node has of a page of agents.
+pub(super) fn agents_here(house: &House, spread: &Spread, now: Now) -> Found {
+    let after = spread.after.as_deref().and_then(|after| AgentId::parse(after).ok());
+    let page = house.hub.agents(after.as_ref(), spread.most, |here| spread.means(here));
+    let agents = page.iter().filter_map(|(agent, here)| {
+        let told = Agent {
+            agent_id: agent.clone(),
+            user_id: here.user().clone(),
+            node: house.node.clone(),
+            connection_id: here.id,
+            endpoint: here.endpoint.path.to_string(),
+            role: here.stands(|standing| standing.role.clone()),
+            connected_at: here.connected_at,
+            last_seen: here.traffic.last_heard(now),
+            open_requests: house.hub.open_at(here),
+        };
+        entry(agent.to_string(), &told)
+    });
+    Found { total: house.hub.count_of_agents(), entries: agents.collect(), ..Found::default() }
+}
+
+fn described(house: &House, room: RoomOverview) -> Described {
     let (epoch, offset) = room.position.map(|position| (position.epoch, position.offset)).unzip();
     Described {
         room: room.room,
-        node: site.house.node.clone(),
+        node: house.node.clone(),
         connections: room.connections,
         history_bytes: room.history_bytes,
         epoch,
@@ -305,9 +340,49 @@ fn described(site: &Site, room: RoomOverview) -> Described {
     }
 }
 
-fn found(site: &Site, room: &str) -> Result<RoomOverview, Faulty> {
-    let room = named(room)?;
-    site.house.hub.room(&room).ok_or_else(|| Refusal::new(Code::NotFound, "there is no such room").into())
+/// Rooms as several nodes have them, each once, with everybody who is in it.
+fn merged(entries: &[(String, Box<RawValue>)]) -> Vec<Described> {
+    let mut rooms: Vec<Described> = Vec::with_capacity(entries.len());
+    for room in entries.iter().filter_map(|(_, room)| serde_json::from_str::<Described>(room.get()).ok()) {
+        match rooms.last_mut().filter(|last| last.room == room.room) {
+            Some(last) => {
+                last.connections += room.connections;
+                last.history_bytes = last.history_bytes.max(room.history_bytes);
+                if last.offset < room.offset {
+                    (last.epoch, last.offset) = (room.epoch, room.offset);
+                }
+            }
+            None => rooms.push(room),
+        }
+    }
+    rooms
+}
+
+/// A room, and so much of what it remembers.
+async fn found(site: &Site, room: Room, most: usize) -> Result<History, Faulty> {
+    let all = site.asked(Question::Room(room.clone()), None).await;
+    let here = merged(&all.entries).into_iter().next();
+    let recalled = site.house.hub.recalled(&room, most).await;
+    let (position, texts) = match recalled {
+        Some(recalled) => recalled,
+        None => {
+            let latest = site.house.hub.history(&room, most);
+            (None, latest.iter().map(|text| text.as_str().to_owned()).collect())
+        }
+    };
+    let is_there = here.is_some() || position.as_ref().is_some_and(|position| position.offset > 0);
+    let mut described = here.filter(|_| is_there).or_else(|| {
+        let (node, connections) = (site.house.node.clone(), 0);
+        let bare = Described { room, node, connections, history_bytes: 0, epoch: None, offset: None };
+        is_there.then_some(bare)
+    });
+    if let (Some(described), Some(position)) = (&mut described, position) {
+        (described.epoch, described.offset) = (Some(position.epoch), Some(position.offset));
+    }
+    let room = described.ok_or_else(|| Refusal::new(Code::NotFound, "there is no such room"))?;
+    // What a room keeps was written by us, as JSON.
+    let messages = texts.into_iter().filter_map(|text| RawValue::from_string(text).ok()).collect();
+    Ok(History { room, messages })
 }
 
 fn named(segment: &str) -> Result<Room, Faulty> {

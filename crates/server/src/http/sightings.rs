@@ -93,7 +93,8 @@ pub(super) fn list(site: &Site, call: &Call) -> Answer {
         Some(_) => return Err(fault("online", "`true` or `false`")),
     };
     let wanted = Wanted::<AgentId>::read(&query)?;
-    let most = if site.is_meant(&query)? { wanted.most } else { 0 };
+    let is_meant = query.get("node")?.is_none_or(|node| node == site.house.node.as_str());
+    let most = if is_meant { wanted.most } else { 0 };
     let hub = &site.house.hub;
     let page =
         hub.sightings(wanted.after.as_ref(), most, |sighting| online.is_none_or(|online| sighting.is_here() == online));

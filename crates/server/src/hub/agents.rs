@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gateway_domain::{AgentId, Code, Now, Room, Timestamp, UserId};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Ending, Hub, Occupant, books::Books};
 
@@ -29,6 +29,8 @@ pub enum Gone {
     Replaced,
     /// The node is leaving.
     Drained,
+    /// Its node is gone without a word.
+    NodeLost,
 }
 
 impl Gone {
@@ -56,7 +58,7 @@ struct Sighting<'a> {
 }
 
 /// An agent that is here, as a follower of all of them reads it when it comes.
-#[derive(Serialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Online {
     agent_id: AgentId,
@@ -71,6 +73,13 @@ impl Hub {
         books.sightings.came(agent, user, now);
         let sighting = Sighting { agent_id: agent, reason: None, last_seen: now.wall };
         self.post_own(books, &followed(agent), super::notice("agent.online", None, &sighting), now);
+    }
+
+    /// An agent went with its node, which was heard of last then.
+    pub(crate) fn agent_lost(self: &Arc<Self>, agent: &AgentId, last_seen: Timestamp, now: Now) {
+        let sighting = Sighting { agent_id: agent, reason: Some(Gone::NodeLost), last_seen };
+        let text = super::notice("agent.offline", None, &sighting);
+        self.post_own(&mut self.books.lock(), &followed(agent), text, now);
     }
 
     pub(super) fn agent_went(
@@ -99,6 +108,17 @@ impl Books {
             last_seen: here.traffic.last_heard(now),
         };
         (room.as_str() == EVERY_AGENT).then(|| self.registry.agents(None).map(online).collect())
+    }
+
+    /// The same with those of other nodes, in the order of their names.
+    pub(super) fn online_with(&self, others: Vec<Online>, now: Now) -> Vec<Online> {
+        let every = Room::parse(EVERY_AGENT).ok();
+        let mut all = every.and_then(|every| self.online(&every, now)).unwrap_or_default();
+        let own: std::collections::HashSet<AgentId> = all.iter().map(|own| own.agent_id.clone()).collect();
+        all.extend(others.into_iter().filter(|other| !own.contains(&other.agent_id)));
+        all.sort_by(|one, other| one.agent_id.cmp(&other.agent_id));
+        all.dedup_by(|one, other| one.agent_id == other.agent_id);
+        all
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use gateway_domain::{
-    AgentId, Code, ConnectionId, Now, Refusal, Room, UserId,
+    AgentId, ConnectionId, Now, Room, UserId,
     history::EpochSource,
     pending::Pending,
     registry::Registry,
@@ -20,6 +20,7 @@ use super::{
     agents::{Gone, MOST_GONE},
     calls::Line,
     delivery::{Dispatch, Post},
+    linked::LinkedBooks,
     outbox::Class,
     overview::Totals,
 };
@@ -40,15 +41,14 @@ pub(super) struct Books {
     pub(super) sightings: Sightings<Gone>,
     /// What those who left had said and heard.
     pub(super) departed: Totals,
+    pub(super) linked: LinkedBooks,
 }
 
 impl Books {
     pub(super) fn new(rules: &HubRules) -> Self {
-        // The number of this life of the house: offsets of an earlier one mean nothing.
-        let (prefix, _) = Uuid::new_v4().as_u64_pair();
         Self {
             registry: Registry::new(rules.seats),
-            rooms: Rooms::new(rules.rooms, EpochSource::new(prefix)),
+            rooms: Rooms::new(rules.rooms, epochs()),
             pending: Pending::new(rules.pending),
             dispatch: Dispatch::default(),
             calls: HashMap::new(),
@@ -56,6 +56,7 @@ impl Books {
             rooms_per_connection: rules.rooms_per_connection,
             sightings: Sightings::new(MOST_GONE),
             departed: Totals::default(),
+            linked: LinkedBooks::default(),
         }
     }
 
@@ -67,6 +68,17 @@ impl Books {
         self.laws = rules.laws.clone();
         self.rooms_per_connection = rules.rooms_per_connection;
     }
+
+    /// From now on the rooms are fed by a link, which gives the offsets.
+    pub(super) fn feed_rooms(&mut self, rules: &HubRules) {
+        self.rooms = Rooms::new(rules.rooms, epochs()).fed();
+    }
+}
+
+/// Epochs of this life of the house: offsets of an earlier one mean nothing.
+fn epochs() -> EpochSource {
+    let (prefix, _) = Uuid::new_v4().as_u64_pair();
+    EpochSource::new(prefix)
 }
 
 impl Hub {
@@ -81,17 +93,14 @@ impl Hub {
         let left = books.registry.leave(user, id, agent)?;
         books.departed.add(&left.handle.traffic);
         for room in &left.rooms {
-            if let Some(present) = books.rooms.leave(room, id).and_then(|departed| departed.announced) {
-                self.announce(books, "presence.left", room, &present, id);
-            }
+            self.leave_room(books, id, room);
         }
         let ended = books.pending.leave(id);
         for request in ended.lost {
-            let why = "whoever was asked has left after the request was delivered: its outcome is unknown";
-            self.tell_end(books, &request, &Refusal::new(Code::TargetLost, why));
+            self.tell_lost(books, &request);
         }
         for request in ended.orphaned {
-            self.tell_cancel(books, request.receiver, request.id, request.correlation.as_ref());
+            self.tell_orphaned(books, &request);
         }
         if let Some(agent) = &left.agent {
             self.agent_went(books, agent, &left.handle, gone, now);
@@ -100,11 +109,11 @@ impl Hub {
     }
 
     /// Tells the others who subscribed to a room who came or went. They are few, or it would not be told.
-    pub(super) fn announce(&self, books: &Books, kind: &str, room: &Room, who: &Present, by: ConnectionId) {
+    pub(super) fn announce(&self, books: &Books, kind: &str, room: &Room, who: &Present, by: Option<ConnectionId>) {
         let payload = serde_json::json!({ "room": room, "member": who });
         let mut letter = Letter::new(super::notice(kind, None, &payload));
-        for (id, member) in books.rooms.members(room, None, u64::MAX) {
-            if let (true, Some(here)) = (member.subscribed && id != by, books.registry.get(id)) {
+        for (id, member) in books.rooms.members(room, None, u64::MAX, None) {
+            if let (true, Some(here)) = (member.subscribed && Some(id) != by, books.registry.get(id)) {
                 self.say(here, &mut letter, Class::Control);
             }
         }
@@ -116,7 +125,7 @@ impl Hub {
         // Nobody waits for it, and where the house is too busy for it the loss is counted there.
         let _ = self.post_in(
             books,
-            Post { text, targets: &targets, class: Class::Control, sender: None, trace: None },
+            Post { text, targets: &targets, class: Class::Control, sender: None, counted: false, trace: None },
             now,
         );
     }

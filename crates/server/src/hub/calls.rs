@@ -10,7 +10,7 @@ use gateway_transport::Text;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::{Asking, Hub, books::Books};
+use super::{Asker, Hub, books::Books};
 
 /// So much progress waits for a caller; more is let go, for the next says more.
 const MOST_PROGRESS: usize = 64;
@@ -45,7 +45,7 @@ pub(super) struct Line {
 impl Hub {
     /// Asks one of those who are meant, for somebody who holds no connection. `text` makes what is read, of the asker's
     /// name and the request's.
-    pub fn call(
+    pub async fn call(
         self: &Arc<Self>,
         targets: &[Target],
         timeout: Duration,
@@ -58,8 +58,10 @@ impl Hub {
         self.books.lock().calls.insert(asker, Line { progress, end });
         // From here on, letting go of it takes the line away again.
         let calling = Calling { hub: Arc::clone(self), asker, progress: hears_progress, end: hears_end };
-        let asking = Asking { asker, asker_id: None, targets, timeout, correlation: None };
-        self.ask(asking, |request| text(asker, request), now)?;
+        let id = RequestId::new(Uuid::new_v4());
+        let text = text(asker, id);
+        let asking = Asker { asker, asker_id: None, targets: targets.to_vec(), timeout, correlation: None };
+        self.ask_abroad(asking, id, text, now).await?;
         Ok(calling)
     }
 }
@@ -89,7 +91,7 @@ impl Drop for Calling {
         let mut books = self.hub.books.lock();
         books.calls.remove(&self.asker);
         for request in books.pending.leave(self.asker).orphaned {
-            self.hub.tell_cancel(&books, request.receiver, request.id, request.correlation.as_ref());
+            self.hub.tell_orphaned(&books, &request);
         }
     }
 }

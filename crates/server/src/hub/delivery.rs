@@ -9,6 +9,7 @@
 //! through it, so many at a time.
 
 mod group;
+mod outcome;
 mod pass;
 
 use std::{
@@ -19,7 +20,8 @@ use std::{
 };
 
 use gateway_domain::{
-    Code, ConnectionId, Now, Refusal, Tick, registry::Registry, relay, rooms::Rooms, target::Target, trace::Trace,
+    Code, ConnectionId, Now, Refusal, Room, Tick, history::Position, registry::Registry, relay, rooms::Rooms,
+    target::Target, trace::Trace,
 };
 use gateway_transport::Text;
 use tokio::{sync::oneshot, task::yield_now};
@@ -30,8 +32,9 @@ use super::{
     outbox::Class,
     outgoing::{LOOKED_AHEAD, Scratch},
 };
-use group::Group;
-pub(super) use group::user_of;
+pub(super) use group::{Group, user_of};
+pub(super) use outcome::Report;
+pub use outcome::{Outcome, Reach, Scope};
 use pass::{Part, Pass, Reached};
 
 /// So many members are told in one hold of the lock.
@@ -54,6 +57,8 @@ pub struct Post<'a> {
     pub sender: Option<ConnectionId>,
     /// The trace that it belongs to, for webhooks.
     pub trace: Option<Trace>,
+    /// Whether it is to be known to how many it was told.
+    pub counted: bool,
 }
 
 /// How far a post has come.
@@ -61,9 +66,18 @@ pub struct Post<'a> {
 pub enum Posted {
     /// It was put into so many outboxes and queues of webhooks.
     Done(usize),
-    /// It is on its way; the number comes when it is done. What its sender posts next is told behind it; whatever else it
-    /// says must wait for that.
-    Underway(oneshot::Receiver<usize>),
+    /// It is on its way; what came of it comes when it is done. What its sender posts next is told behind it; whatever
+    /// else it says must wait for that.
+    Underway(oneshot::Receiver<Outcome>),
+}
+
+/// Where a post's offsets come from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Offsets<'a> {
+    /// The rooms here give them.
+    Own,
+    /// It got these where all posts are put in order.
+    Given(&'a [(Room, Position)]),
 }
 
 /// Posts on their way to many, in their order.
@@ -87,7 +101,7 @@ struct Job {
     passes: VecDeque<Pass>,
     told: Told,
     groups: Vec<Group>,
-    done: Option<oneshot::Sender<usize>>,
+    report: Report,
 }
 
 /// Who has it already, where several targets may mean one connection.
@@ -105,29 +119,54 @@ impl Hub {
     }
 
     pub(super) fn post_in(self: &Arc<Self>, books: &mut Books, post: Post<'_>, now: Now) -> Result<Posted, Refusal> {
-        let mut groups: Vec<Group> = Vec::with_capacity(post.targets.len());
-        for group in post.targets.iter().filter_map(|target| books.group(target, post.sender)) {
-            // Whatever is named twice, under two names perhaps, is meant once.
-            if !groups.contains(&group) {
-                groups.push(group);
-            }
+        if let Some(link) = &self.link
+            && let Some(posted) = self.post_abroad(books, link, &post, now)
+        {
+            return Ok(posted);
         }
-        let size: usize = groups.iter().map(|group| books.size(group)).sum();
-        let waits = size > PASS
-            || groups.iter().any(|group| books.dispatch.busy.contains_key(group))
-            || post.sender.is_some_and(|sender| books.dispatch.senders.contains_key(&sender));
-        if waits && books.dispatch.bytes + post.text.len() > MOST_UNDER_WAY {
+        let groups = books.groups(post.targets, post.sender);
+        let waits = books.waits(&groups, post.sender);
+        if waits && !books.dispatch.has_room_for(post.text.len()) {
             self.metrics.messages.dropped(1);
             let why = "more is being told to large rooms than can be carried: try again in a moment";
             return Err(Refusal::new(Code::LimitExceeded, why).retry_after(std::time::Duration::from_secs(1)));
         }
-        let mut job = self.job(books, post, groups, now);
+        let sender = post.sender.and_then(|id| books.registry.get(id));
+        let hooks = self.webhooks.hear(post.targets, &post.text, post.trace, sender.map(Arc::as_ref), now);
+        let mut job = self.job(books, post, groups, Offsets::Own, now);
         if !waits {
             job.carry(self, &books.registry, &books.rooms, usize::MAX);
-            return Ok(Posted::Done(job.told.count));
+            return Ok(Posted::Done(job.told.count + hooks));
         }
         let (done, underway) = oneshot::channel();
-        job.done = Some(done);
+        job.report = Report::Poster { done: Some(done), scope: Scope::Node, before: hooks };
+        self.dispatch(books, job);
+        Ok(Posted::Underway(underway))
+    }
+
+    /// Tells it to those who are here, behind what they are being told; who reports to whom is said.
+    pub(super) fn tell(
+        self: &Arc<Self>,
+        books: &mut Books,
+        post: Post<'_>,
+        offsets: Offsets<'_>,
+        report: Report,
+        now: Now,
+    ) {
+        let groups = books.groups(post.targets, post.sender);
+        let waits = books.waits(&groups, post.sender);
+        let mut job = self.job(books, post, groups, offsets, now);
+        if waits {
+            job.report = report;
+            self.dispatch(books, job);
+        } else {
+            job.carry(self, &books.registry, &books.rooms, usize::MAX);
+            self.report(books, report, job.told.count);
+        }
+    }
+
+    /// Puts a post behind those that are on their way.
+    fn dispatch(self: &Arc<Self>, books: &mut Books, job: Job) {
         books.dispatch.put(job);
         if !std::mem::replace(&mut books.dispatch.is_carried, true) {
             match tokio::runtime::Handle::try_current() {
@@ -139,26 +178,40 @@ impl Hub {
                 }
             }
         }
-        Ok(Posted::Underway(underway))
     }
 
     /// Gives the post its place in each of its rooms, and lays out the passes.
-    fn job(&self, books: &mut Books, post: Post<'_>, groups: Vec<Group>, now: Now) -> Job {
+    fn job(
+        self: &Arc<Self>,
+        books: &mut Books,
+        post: Post<'_>,
+        groups: Vec<Group>,
+        offsets: Offsets<'_>,
+        now: Now,
+    ) -> Job {
         let several = groups.len() > 1;
         let (mut subscribers, mut others) = (VecDeque::new(), VecDeque::with_capacity(groups.len()));
         for group in &groups {
-            let (mut sequence, mut placed) = (0, None);
+            let (mut sequence, mut offset, mut placed) = (0, None, None);
             if let Some(room) = group.room() {
                 let law = books.laws.law(room);
-                let posted = books.rooms.post(room, law, now.tick, |offset| {
+                let make = |offset| {
                     let text = Text::from(relay::in_room(&post.text, room, offset));
                     let bytes = text.len();
                     (text, bytes)
-                });
+                };
+                let posted = match offsets {
+                    Offsets::Own => books.rooms.post(room, law, now.tick, make),
+                    Offsets::Given(given) => {
+                        let Some(posted) = self.placed(books, room, given, make, now) else { continue };
+                        offset = posted.kept.as_ref().map(|(offset, _)| *offset);
+                        posted
+                    }
+                };
                 sequence = posted.sequence;
                 placed = posted.kept.and_then(|(_, text)| text).map(Letter::new);
             }
-            let pass = |part, placed| Pass { group: group.clone(), part, sequence, placed, cursor: None };
+            let pass = |part, placed| Pass { group: group.clone(), part, sequence, offset, placed, cursor: None };
             if several && placed.is_some() {
                 subscribers.push_back(pass(Part::Subscribers, placed));
                 others.push_back(pass(Part::Others, None));
@@ -171,19 +224,18 @@ impl Hub {
         } else {
             subscribers.append(&mut others);
         }
-        let sender = post.sender.and_then(|id| books.registry.get(id));
-        let hooks = self.webhooks.hear(post.targets, &post.text, post.trace, sender.map(Arc::as_ref), now);
-        let told = Told { count: hooks, seen: several.then(HashSet::new) };
+        let told = Told { count: 0, seen: several.then(HashSet::new) };
         let letter = Letter::new(post.text);
-        let (class, sender) = (post.class, post.sender);
-        Job { letter, class, sender, posted: now.tick, passes: subscribers, told, groups, done: None }
+        let (class, sender, report) = (post.class, post.sender, Report::Nobody);
+        Job { letter, class, sender, posted: now.tick, passes: subscribers, told, groups, report }
     }
 
     /// Tells the next so many of the first job.
     fn carry_on(&self, books: &mut Books) -> Carried {
         let Some(mut job) = books.dispatch.jobs.pop_front() else { return Carried::Nothing };
         if job.carry(self, &books.registry, &books.rooms, PASS) {
-            books.dispatch.end(job);
+            let (report, count) = books.dispatch.end(job);
+            self.report(books, report, count);
             return Carried::Job;
         }
         books.dispatch.jobs.push_front(job);
@@ -199,7 +251,7 @@ impl Hub {
     ) -> Vec<(ConnectionId, Arc<Occupant>)> {
         let mut found: Vec<(ConnectionId, Arc<Occupant>)> = Vec::new();
         for group in targets.iter().filter_map(|target| books.group(target, sender)) {
-            let mut pass = Pass { group, part: Part::Everybody, sequence: u64::MAX, placed: None, cursor: None };
+            let mut pass = Pass::over(group);
             for (id, here, _) in pass.next(&books.registry, &books.rooms, PASS).members {
                 if found.len() < PASS
                     && Some(id) != sender
@@ -265,16 +317,38 @@ impl Dispatch {
         self.jobs.push_back(job);
     }
 
-    fn end(&mut self, job: Job) {
+    /// Whether so much more may be on its way.
+    pub(super) const fn has_room_for(&self, bytes: usize) -> bool {
+        self.bytes + bytes <= MOST_UNDER_WAY
+    }
+
+    fn end(&mut self, job: Job) -> (Report, usize) {
         self.bytes -= job.letter.len();
         job.groups.iter().for_each(|group| one_less(&mut self.busy, group));
         if let Some(sender) = &job.sender {
             one_less(&mut self.senders, sender);
         }
-        if let Some(done) = job.done {
-            // Whoever posted it may be gone.
-            let _ = done.send(job.told.count);
+        (job.report, job.told.count)
+    }
+}
+
+impl Books {
+    fn groups(&self, targets: &[Target], sender: Option<ConnectionId>) -> Vec<Group> {
+        let mut groups: Vec<Group> = Vec::with_capacity(targets.len());
+        for group in targets.iter().filter_map(|target| self.group(target, sender)) {
+            // Whatever is named twice, under two names perhaps, is meant once.
+            if !groups.contains(&group) {
+                groups.push(group);
+            }
         }
+        groups
+    }
+
+    /// Whether a post to these is told behind others, and in passes.
+    fn waits(&self, groups: &[Group], sender: Option<ConnectionId>) -> bool {
+        groups.iter().map(|group| self.size(group)).sum::<usize>() > PASS
+            || groups.iter().any(|group| self.dispatch.busy.contains_key(group))
+            || sender.is_some_and(|sender| self.dispatch.senders.contains_key(&sender))
     }
 }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use gateway_domain::{
-    Code, Now, Refusal, Room,
+    Code, ConnectionId, Now, Refusal, Room,
     history::Position,
     rooms::{Joining, Present, Recovery},
     sender::Sender,
@@ -17,24 +17,39 @@ use serde::Serialize;
 use super::{Hub, Letter, Occupant, agents::Online, books::Books, outbox::Class};
 
 #[derive(Serialize)]
-struct Subscribed<'a> {
-    room: &'a Room,
+pub(super) struct Subscribed<'a> {
+    pub(super) room: &'a Room,
     #[serde(flatten)]
-    position: Option<Position>,
+    pub(super) position: Option<Position>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    recovered: Option<bool>,
+    pub(super) recovered: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    missed: Option<usize>,
+    pub(super) missed: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    presence: Option<Who>,
+    pub(super) presence: Option<Who>,
 }
 
 /// Who is here: users, or in the room of all agents the agents that are online.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Who {
+pub(super) enum Who {
     Users(Vec<Present>),
     Agents(Vec<Online>),
+}
+
+impl Books {
+    /// Whether the rules let a connection into a room, and it is not in too many.
+    pub(super) fn may_subscribe(&self, here: &Occupant, room: &Room) -> Result<(), Refusal> {
+        if !here.stands(|standing| self.laws.may_join(room, &sender(here, standing))) {
+            return Err(not_allowed_in(room));
+        }
+        let own = self.registry.rooms(here.id);
+        let most = self.rooms_per_connection;
+        if own.len() >= most && !own.contains(room) {
+            return Err(too_many_rooms(most));
+        }
+        Ok(())
+    }
 }
 
 impl Hub {
@@ -49,20 +64,14 @@ impl Hub {
     ) -> Result<(), Refusal> {
         let mut books = self.books.lock();
         let books = &mut *books;
-        if !here.stands(|standing| books.laws.may_join(room, &sender(here, standing))) {
-            return Err(not_allowed_in(room));
-        }
-        let own = books.registry.rooms(here.id);
-        let most = books.rooms_per_connection;
-        if own.len() >= most && !own.contains(room) {
-            return Err(too_many_rooms(most));
-        }
+        books.may_subscribe(here, room)?;
         if books.registry.get(here.id).is_none() {
             // It is on its way out.
             return Ok(());
         }
         let role = here.stands(|standing| standing.role.clone());
-        let joining = Joining { connection: here.id, user: here.user(), role: role.as_ref(), subscribed: true, since };
+        let joining =
+            Joining { connection: here.id, user: here.user(), role: role.as_ref(), subscribed: true, since, floor: 0 };
         let joined = books
             .rooms
             .join(room, joining, books.laws.law(room), now.tick)
@@ -89,7 +98,7 @@ impl Hub {
             self.say(here, &mut Letter::new(text), Class::Recovered);
         }
         if let Some(present) = joined.announced {
-            self.announce(books, "presence.joined", room, &present, here.id);
+            self.announce(books, "presence.joined", room, &present, Some(here.id));
         }
         Ok(())
     }
@@ -111,6 +120,7 @@ impl Hub {
         let standing = here.standing();
         let mut books = self.books.lock();
         books.registry.rerole(here.id, standing.role.as_ref());
+        self.hears_role(&mut books, here.id, standing.role.as_ref());
         for room in books.registry.rooms(here.id).to_vec() {
             let asked_for = books.rooms.member(&room, here.id).is_some_and(|member| member.subscribed);
             if asked_for && !books.laws.may_join(&room, &sender(here, &standing)) {
@@ -132,6 +142,7 @@ impl Hub {
                 role: standing.role.as_ref(),
                 subscribed: false,
                 since: None,
+                floor: 0,
             };
             match books.rooms.join(&room, joining, books.laws.law(&room), now.tick) {
                 Ok(_) => books.registry.note_room(here.id, &room),
@@ -143,9 +154,19 @@ impl Hub {
     }
 
     fn take_out(&self, books: &mut Books, here: &Occupant, room: &Room) {
-        books.registry.forget_room(here.id, room);
-        if let Some(present) = books.rooms.leave(room, here.id).and_then(|departed| departed.announced) {
-            self.announce(books, "presence.left", room, &present, here.id);
+        if books.registry.forget_room(here.id, room) {
+            self.leave_room(books, here.id, room);
+        }
+    }
+
+    /// Takes a connection out of a room, and tells the others where that was its user's last one.
+    pub(super) fn leave_room(&self, books: &mut Books, id: ConnectionId, room: &Room) {
+        let departed = books.rooms.leave(room, id);
+        if self.link.is_some() {
+            return self.leave_room_abroad(books, id, room, departed.as_ref());
+        }
+        if let Some(present) = departed.and_then(|departed| departed.announced) {
+            self.announce(books, "presence.left", room, &present, Some(id));
         }
     }
 }

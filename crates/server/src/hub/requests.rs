@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use gateway_domain::{
     Code, ConnectionId, Now, Refusal, RequestId,
-    pending::{Request, Unasked},
+    pending::{Beyond, Request, Unasked},
     relay::Cancel,
     route::{Correlation, Scalar},
     target::Target,
@@ -13,7 +13,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Ended, Hub, Letter, books::Books, outbox::Class};
-use crate::{clock, refusal::ErrorPayload};
+use crate::{clock, cluster::Letter as Told, refusal::ErrorPayload};
 
 /// What a request is.
 #[derive(Debug)]
@@ -57,14 +57,25 @@ impl Hub {
         now: Now,
     ) -> Result<(), Refusal> {
         let id = RequestId::new(Uuid::new_v4());
-        let mut letter = Letter::new(text(id));
+        let text = text(id);
+        self.ask_as(id, asking, text, now)
+    }
+
+    /// The same, under that name.
+    pub(super) fn ask_as(
+        self: &Arc<Self>,
+        id: RequestId,
+        asking: Asking<'_>,
+        text: String,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        let mut letter = Letter::new(text);
         let mut books = self.books.lock();
         let offline = || Refusal::new(Code::TargetOffline, format!("nobody is here as {}", named(asking.targets)));
         let mut candidates = self.candidates(&books, asking.targets, Some(asking.asker));
         // Of those with as little to do, another one first each time.
         let turn = id.uuid().as_u128();
         candidates.sort_by_cached_key(|(at, _)| (books.pending.open_at(*at), at.uuid().as_u128() ^ turn));
-        let earliest = books.pending.next_deadline();
         for (receiver, here) in candidates {
             let request = Request {
                 id,
@@ -73,20 +84,29 @@ impl Hub {
                 receiver,
                 correlation: asking.correlation.clone(),
                 timeout: asking.timeout,
+                beyond: None,
             };
-            books.pending.open(request, now.tick).map_err(|many| {
-                Refusal::new(Code::LimitExceeded, many.to_string()).retry_after(Duration::from_secs(1))
-            })?;
+            self.opens(&mut books, request, now)?;
             if self.say(&here, &mut letter, Class::Control) {
-                if books.pending.next_deadline() != earliest {
-                    self.deadlines.notify_one();
-                }
                 return Ok(());
             }
             books.pending.abandon(id);
         }
         self.metrics.messages.request_ended(Code::TargetOffline.name());
         Err(offline())
+    }
+
+    /// Notes that a request waits.
+    pub(super) fn opens(&self, books: &mut Books, request: Request, now: Now) -> Result<(), Refusal> {
+        let earliest = books.pending.next_deadline();
+        books
+            .pending
+            .open(request, now.tick)
+            .map_err(|many| Refusal::new(Code::LimitExceeded, many.to_string()).retry_after(Duration::from_secs(1)))?;
+        if books.pending.next_deadline() != earliest {
+            self.deadlines.notify_one();
+        }
+        Ok(())
     }
 
     /// Passes a reply on to whoever asked. `text` makes what the asker reads.
@@ -105,17 +125,33 @@ impl Hub {
         };
         let asked_at = books.pending.asked_at(request_id).unwrap_or(now.tick);
         let answered = books.pending.answer(request_id, more, now.tick).ok_or(Unasked::NotAsked)?;
-        if !more {
-            self.metrics.messages.replied(now.tick.since(asked_at));
-        }
         let text = text(Addressed { request_id, asker_id: answered.asker_id });
-        match books.registry.get(answered.asker) {
+        if answered.beyond.is_some() {
+            self.tell_beyond(answered.beyond.as_ref(), &Told::Replied { request: request_id, more, text });
+        } else {
+            self.answer_asker(&mut books, answered.asker, text, more, now.tick.since(asked_at));
+        }
+        Ok(())
+    }
+
+    /// Tells somebody here a reply.
+    pub(super) fn answer_asker(
+        &self,
+        books: &mut Books,
+        asker: ConnectionId,
+        text: String,
+        more: bool,
+        waited: Duration,
+    ) {
+        if !more {
+            self.metrics.messages.replied(waited);
+        }
+        match books.registry.get(asker) {
             Some(asker) => {
                 self.say(asker, &mut Letter::reply(text), Class::Control);
             }
-            None => books.answer_call(answered.asker, text.into(), more),
+            None => books.answer_call(asker, text.into(), more),
         }
-        Ok(())
     }
 
     /// Tells whoever was asked that the asker needs no answer any more; how many requests that were. They stay open:
@@ -129,7 +165,9 @@ impl Hub {
         let books = self.books.lock();
         let cancelled = books.pending.cancelled(asker, reply_to, carried);
         for one in &cancelled {
-            self.tell_cancel(&books, one.receiver, one.id, one.correlation.as_ref());
+            if !self.tell_beyond(one.beyond.as_ref(), &Told::Cancel { request: one.id }) {
+                self.tell_cancel(&books, one.receiver, one.id, one.correlation.as_ref());
+            }
         }
         cancelled.len()
     }
@@ -154,6 +192,11 @@ impl Hub {
     fn expire(&self, now: Now) {
         let mut books = self.books.lock();
         for request in books.pending.expire(now.tick) {
+            match &request.beyond {
+                // Its asker's node has told the end long ago.
+                Some(Beyond::Asker(_)) => continue,
+                there => self.tell_beyond(there.as_ref(), &Told::Over { request: request.id }),
+            };
             let why = format!("no reply came within {} s: the outcome is unknown", request.timeout.as_secs_f64());
             self.tell_end(&mut books, &request, &Refusal::new(Code::ReplyTimeout, why));
         }
@@ -173,6 +216,25 @@ impl Hub {
                 self.say(asker, &mut Letter::new(text), Class::Control);
             }
             None => books.end_call(request.asker, Ended::Refused(refusal.clone())),
+        }
+    }
+
+    /// Tells an asker, wherever it is, that whoever it asked has left.
+    pub(super) fn tell_lost(&self, books: &mut Books, request: &Request) {
+        if let Some(Beyond::Asker(_)) = &request.beyond {
+            self.tell_beyond(request.beyond.as_ref(), &Told::Lost { request: request.id });
+            return;
+        }
+        let why = "whoever was asked has left after the request was delivered: its outcome is unknown";
+        self.tell_end(books, request, &Refusal::new(Code::TargetLost, why));
+    }
+
+    /// Tells a receiver, wherever it is, that the asker has left.
+    pub(super) fn tell_orphaned(&self, books: &Books, request: &Request) {
+        let letter = Told::Orphaned { request: request.id };
+        if !matches!(&request.beyond, Some(Beyond::Receiver(_))) || !self.tell_beyond(request.beyond.as_ref(), &letter)
+        {
+            self.tell_cancel(books, request.receiver, request.id, request.correlation.as_ref());
         }
     }
 
@@ -204,6 +266,6 @@ pub fn ended(id: Option<&str>, refusal: &Refusal, correlation: Option<&Correlati
     super::notice("error", id, &payload)
 }
 
-fn named(targets: &[Target]) -> String {
+pub(super) fn named(targets: &[Target]) -> String {
     targets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
 }

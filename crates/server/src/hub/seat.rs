@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use gateway_domain::{AgentId, Code, ConnectionId, Refusal, UserId, registry::Listing};
+use gateway_domain::{AgentId, Code, ConnectionId, Refusal, UserId, link::Channel, registry::Listing};
 
-use super::{Hub, Occupant, agents::Gone};
+use super::{Hub, Occupant, agents::Gone, linked::Left};
 use crate::{audit::Event, clock};
 
 /// A place in the house, taken before the upgrade and given back when this is dropped.
@@ -16,6 +16,14 @@ pub struct Seat {
     agent: Option<AgentId>,
     occupant: Option<Arc<Occupant>>,
     ending: Ending,
+    /// What other nodes need to reach it by, and what they count; where there are any.
+    held: Option<Box<Held>>,
+}
+
+#[derive(Debug)]
+struct Held {
+    channels: Vec<Channel>,
+    is_counted: bool,
 }
 
 /// Why a connection ended.
@@ -32,8 +40,29 @@ pub enum Ending {
 }
 
 impl Seat {
-    pub(super) const fn taken(hub: Arc<Hub>, user: UserId, id: ConnectionId, agent: Option<AgentId>) -> Self {
-        Self { hub, user, id, agent, occupant: None, ending: Ending::Aborted }
+    pub(super) fn taken(hub: Arc<Hub>, user: UserId, id: ConnectionId, agent: Option<AgentId>) -> Self {
+        Self { hub, user, id, agent, occupant: None, ending: Ending::Aborted, held: None }
+    }
+
+    /// One that is counted over all nodes, or about to be.
+    pub(super) fn held(hub: Arc<Hub>, user: UserId, id: ConnectionId, agent: Option<AgentId>) -> Self {
+        let mut seat = Self::taken(hub, user, id, agent);
+        seat.held = Some(Box::new(Held { channels: Vec::new(), is_counted: true }));
+        seat
+    }
+
+    /// This is heard for it.
+    pub(super) fn hears(&mut self, channels: Vec<Channel>) {
+        if let Some(held) = &mut self.held {
+            held.channels = channels;
+        }
+    }
+
+    /// It was refused.
+    pub(super) fn is_not_counted(&mut self) {
+        if let Some(held) = &mut self.held {
+            held.is_counted = false;
+        }
     }
 
     /// The connection's id.
@@ -84,7 +113,15 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         let (gone, now) = (Gone::by(&self.ending), clock::now());
-        self.hub.strike(&mut self.hub.books.lock(), (&self.user, self.id, self.agent.as_ref()), gone, now);
+        {
+            let mut books = self.hub.books.lock();
+            let (user, connection, agent) = (&self.user, self.id, self.agent.as_ref());
+            self.hub.strike(&mut books, (user, connection, agent), gone, now);
+            if let Some(Held { channels, is_counted }) = self.held.as_deref() {
+                let left = Left { user, connection, agent, channels, is_counted: *is_counted };
+                self.hub.seat_left(&mut books, left, now);
+            }
+        }
         let Some(occupant) = self.occupant.take() else { return };
         let (by, code) = match &self.ending {
             Ending::Ours(refusal) => ("gateway", refusal.code.name().to_owned()),

@@ -1,6 +1,6 @@
 //! Asking an agent for somebody who holds no connection; under a key of the caller's own, once.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use gateway_domain::{
     AgentId, Code, Now, Refusal, Role, UserId,
@@ -14,13 +14,13 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::{oneshot, watch};
 
 use super::{Publisher, recent::Recollection};
-use crate::hub::{Calling, Ended};
+use crate::hub::{Calling, Ended, Hub};
 
 /// An answer that is larger goes to its first caller only.
 const MOST_KEPT_BYTES: usize = 64 << 10;
 
 /// What an agent is asked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Question {
     /// Which agent.
     pub agent: AgentId,
@@ -57,22 +57,8 @@ pub(super) type Kept = watch::Receiver<Option<Outcome>>;
 
 impl Publisher {
     /// Asks, and tells what comes as it comes.
-    pub fn ask(&self, backend: &Backend, question: &Question, now: Now) -> Result<Calling, Refusal> {
-        let Question { agent, kind, payload, timeout, trace } = question;
-        let trace = trace.and_then(|trace| to_raw_value(&trace.to_string()).ok());
-        let message = Message {
-            kind: kind.as_str().into(),
-            id: None,
-            payload: payload.as_deref(),
-            ack: false,
-            others: trace.iter().map(|trace| (TRACEPARENT.into(), &**trace)).collect(),
-        };
-        let text = |connection_id, request| {
-            let Backend { user, role } = backend;
-            let from = Origin { connection_id, user_id: user, agent_id: None, role: Some(role) }.to_json();
-            Relay { message: &message, kind, from: &from, request_id: Some(request) }.to_text()
-        };
-        self.hub.call(&[Target::Agent(agent.clone())], *timeout, text, now)
+    pub async fn ask(&self, backend: &Backend, question: &Question, now: Now) -> Result<Calling, Refusal> {
+        question.put(&self.hub, backend, now).await
     }
 
     /// Asks once under that key, whoever else calls with it, and though the first caller go away.
@@ -104,18 +90,46 @@ impl Publisher {
             }
             Recollection::New => {}
         }
-        let calling = self.ask(backend, question, now)?;
         let (answers, first) = oneshot::channel();
         let (keeps, kept) = watch::channel(None);
-        asked.keep(name, &body, kept, now.tick);
+        asked.keep(name.clone(), &body, kept, now.tick);
         drop(asked);
+        let (hub, backend, question) = (Arc::clone(&self.hub), backend.clone(), question.clone());
+        let asked = Arc::clone(&self.asked);
         tokio::spawn(async move {
-            let outcome = calling.outcome().await;
+            let outcome = match question.put(&hub, &backend, now).await {
+                Ok(calling) => calling.outcome().await,
+                Err(refusal) => {
+                    // Nobody was asked: whoever calls again may find somebody.
+                    asked.lock().strike(&name);
+                    Outcome::Refused(refusal)
+                }
+            };
             keeps.send_replace(Some(outcome.kept()));
             // The first caller may have gone away.
             let _ = answers.send(outcome);
         });
         Ok(Begun::Now(first))
+    }
+}
+
+impl Question {
+    async fn put(&self, hub: &Arc<Hub>, backend: &Backend, now: Now) -> Result<Calling, Refusal> {
+        let Self { agent, kind, payload, timeout, trace } = self;
+        let text = |connection_id, request| {
+            let trace = trace.and_then(|trace| to_raw_value(&trace.to_string()).ok());
+            let message = Message {
+                kind: kind.as_str().into(),
+                id: None,
+                payload: payload.as_deref(),
+                ack: false,
+                others: trace.iter().map(|trace| (TRACEPARENT.into(), &**trace)).collect(),
+            };
+            let Backend { user, role } = backend;
+            let from = Origin { connection_id, user_id: user, agent_id: None, role: Some(role) }.to_json();
+            Relay { message: &message, kind, from: &from, request_id: Some(request) }.to_text()
+        };
+        hub.call(&[Target::Agent(agent.clone())], *timeout, text, now).await
     }
 }
 

@@ -59,6 +59,12 @@ impl<K: Hash + Eq + Clone, A: Clone> Recent<K, A> {
         self.order.push_back((now, name));
     }
 
+    /// Forgets it: it was not done after all.
+    pub(crate) fn strike(&mut self, name: &K) {
+        self.known.remove(name);
+        self.order.retain(|(_, known)| known != name);
+    }
+
     /// Forgets what is too long ago.
     pub(crate) fn forget(&mut self, now: Tick) {
         while let Some((at, name)) = self.order.front()

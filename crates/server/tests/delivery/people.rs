@@ -152,7 +152,10 @@ impl Hall {
         let own = id.map(|id| id.to_string()).unwrap_or_default();
         let targets: Vec<_> = targets.iter().map(|text| target(&text.replace("ONE", &own))).collect();
         let text = format!(r#"{{"type":"say","n":{n}}}"#);
-        self.hub.post(Post { text, targets: &targets, class: Class::Event, sender: id, trace: None }, clock::now())
+        self.hub.post(
+            Post { text, targets: &targets, class: Class::Event, sender: id, counted: true, trace: None },
+            clock::now(),
+        )
     }
 
     /// Posts a numbered word to a few; how many were told.

@@ -88,7 +88,7 @@ proptest! {
                 }
                 Deed::Deliver => {
                     if let Some((sequence, offset)) = under_way.pop_front()
-                        && rooms.members(&name, None, sequence).next().is_some()
+                        && rooms.members(&name, None, sequence, None).next().is_some()
                     {
                         client.receive(offset);
                     }

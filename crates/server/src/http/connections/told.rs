@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    http::Site,
+    house::House,
     hub::{Occupant, Transport},
     words,
 };
@@ -121,7 +121,7 @@ struct Usage {
 }
 
 /// All that is known of a connection.
-pub(super) fn described(site: &Site, here: &Occupant, now: Now) -> Connection {
+pub(super) fn described(house: &House, here: &Occupant, now: Now) -> Connection {
     let standing = here.standing();
     let principal = &standing.principal;
     let [messages_in, messages_out, bytes_in, bytes_out] = here.traffic.counts();
@@ -130,7 +130,7 @@ pub(super) fn described(site: &Site, here: &Occupant, now: Now) -> Connection {
     Connection {
         connection_id: here.id,
         request_id: here.request_id,
-        node: site.house.node.clone(),
+        node: house.node.clone(),
         user_id: principal.user.clone(),
         agent_id: principal.agent.clone(),
         issuer: principal.issuer.as_deref().map(str::to_owned),
@@ -144,7 +144,7 @@ pub(super) fn described(site: &Site, here: &Occupant, now: Now) -> Connection {
             message_bytes: here.endpoint.max_message,
         },
         usage: Usage {
-            connections: site.house.hub.of_user(here.user()).len(),
+            connections: house.hub.of_user(here.user()).len(),
             violations,
             penalty_seconds: penalty.map(in_seconds),
         },

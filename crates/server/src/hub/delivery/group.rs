@@ -9,7 +9,7 @@ const USER_ROOM: &str = "user:";
 
 /// Those whom one target means.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Group {
+pub(in crate::hub) enum Group {
     Room(Room),
     /// Everybody's own room: those who are in it, and those who hear what is said to the user without having asked.
     User(Room, UserId),

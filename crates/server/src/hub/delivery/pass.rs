@@ -14,6 +14,8 @@ pub(super) struct Pass {
     pub(super) part: Part,
     /// Of the post in its room: who came later has it from the history, or came too late.
     pub(super) sequence: u64,
+    /// Where offsets are given elsewhere: who has this one already is not meant.
+    pub(super) offset: Option<u64>,
     /// For those who subscribed to a room with a history.
     pub(super) placed: Option<Letter>,
     pub(super) cursor: Option<ConnectionId>,
@@ -44,6 +46,11 @@ impl<'a> Reached<'a> {
 }
 
 impl Pass {
+    /// All of a group.
+    pub(super) const fn over(group: Group) -> Self {
+        Self { group, part: Part::Everybody, sequence: u64::MAX, offset: None, placed: None, cursor: None }
+    }
+
     /// The next so many of the group, and whether these were the last.
     pub(super) fn next<'a>(
         &mut self,
@@ -63,7 +70,7 @@ impl Pass {
                 let mut last = None;
                 let mut seen = 0;
                 let mut members: Members<'a> = Vec::new();
-                for (id, member) in rooms.members(room, self.cursor, self.sequence).take(most) {
+                for (id, member) in rooms.members(room, self.cursor, self.sequence, self.offset).take(most) {
                     last = Some(id);
                     seen += 1;
                     if let (true, Some(here)) = (meant(member.subscribed), registry.get(id)) {

@@ -1,0 +1,168 @@
+//! Three programs and a Redis, all of them real: what one node knows the others know, what is killed frees what it held, and
+//! a Redis that is gone, paused or new takes nobody along.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what a story expects and does not find ends it, in its steps too"
+)]
+
+use std::time::Duration;
+
+use gateway_server::clock;
+use gateway_tests::{Actor, TestClient, TestGateway, eventually, gateway::Options, redis::Redis, tokens::token};
+use serde_json::{Value, json};
+
+const CONFIG: &str = r#"
+[server]
+drain_timeout = "2s"
+[plans.default]
+connections = 10
+messages = "off"
+[plans.agent]
+messages = "off"
+[limits]
+handshakes_per_ip = "off"
+handshakes_per_user = "off"
+[[rooms.rules]]
+match = "{name}"
+join = [{ role = "dashboard" }]
+presence = "off"
+[[rooms.rules]]
+match = "agents"
+join = [{ role = "dashboard" }]
+[[routes]]
+from = "dashboard"
+types = ["command"]
+to = "agent:{payload.agentId}"
+reply_timeout = "20s"
+"#;
+
+fn event(n: u64) -> Option<Value> {
+    Some(json!({"to": ["room:lobby"], "type": "news", "payload": {"n": n}}))
+}
+
+async fn dashboard(node: &TestGateway, user: &str) -> Actor {
+    Actor::enter(node, "/ws/dashboard", user, "dashboard").await
+}
+
+/// Waits until each node says that it is there, and that it is in no trouble.
+async fn are_well(nodes: &[TestGateway]) {
+    for node in nodes {
+        eventually(20, "the node reaches the others", async || {
+            (node.api("GET", "/readyz", None).await.1["status"] == "ok").then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_is_killed_frees_what_it_held_within_its_lease_and_the_others_tell_of_it() {
+    let redis = Redis::start();
+    let mut nodes = TestGateway::joined(3, &redis, CONFIG);
+    are_well(&nodes).await;
+    let mut follower = dashboard(&nodes[0], "bob").await;
+    follower.subscribe("agents").await;
+    let mut agent = Actor::enter(&nodes[2], "/ws/agent", "press", "agent").await;
+    assert_eq!(follower.hear().await["type"], "agent.online");
+    // A request over two programs.
+    follower.say(json!({"type": "command", "id": "c", "payload": {"agentId": "press"}})).await;
+    let request = agent.hear().await;
+    agent.say(json!({"type": "reply", "replyTo": request["requestId"], "payload": "done"})).await;
+    assert_eq!(follower.hear().await["payload"], "done");
+    let ann = token("ann", "dashboard");
+    let mut held = Vec::new();
+    for _ in 0..10 {
+        held.push(TestClient::connect(&nodes[2], "/ws/dashboard", &ann).await.unwrap());
+    }
+    assert_eq!(TestClient::connect(&nodes[1], "/ws/dashboard", &ann).await.unwrap_err().code(), "CONNECTION_LIMIT");
+    follower.say(json!({"type": "command", "id": "lost", "payload": {"agentId": "press"}})).await;
+    agent.hear().await;
+    drop(nodes.pop().unwrap().crash());
+    eventually(10, "the seats are free", async || TestClient::connect(&nodes[1], "/ws/dashboard", &ann).await.ok())
+        .await;
+    let mut told = [follower.hear().await, follower.hear().await];
+    told.sort_by_key(|message| message["type"].to_string());
+    assert_eq!(
+        (&told[0]["type"], &told[0]["payload"]["reason"]),
+        (&json!("agent.offline"), &json!("node_lost")),
+        "{told:?}"
+    );
+    assert_eq!((&told[1]["id"], &told[1]["payload"]["code"]), (&json!("lost"), &json!("TARGET_LOST")), "{told:?}");
+    follower.hears_nothing().await;
+    let (_, list) = nodes[0].api("GET", "/api/v1/agents", None).await;
+    assert_eq!((&list["total"], list.get("missing")), (&json!(0), None), "{list}");
+}
+
+#[tokio::test]
+async fn a_redis_that_starts_again_without_its_data_begins_new_epochs_and_everybody_is_told() {
+    let mut redis = Redis::start();
+    let nodes = TestGateway::joined(2, &redis, CONFIG);
+    are_well(&nodes).await;
+    let mut ann = dashboard(&nodes[0], "ann").await;
+    let began = ann.subscribe("lobby").await;
+    let (_, told) = nodes[1].api("POST", "/api/v1/events", event(1)).await;
+    assert_eq!((&told["delivered"], &told["scope"]), (&json!(1), &json!("cluster")), "{told}");
+    assert_eq!(ann.hear().await["offset"], 1);
+    redis.kill();
+    eventually(10, "the nodes say that they are cut off", async || {
+        (nodes[0].api("GET", "/readyz", None).await.1["clusterAway"] == true).then_some(())
+    })
+    .await;
+    let (_, alone) = nodes[1].api("POST", "/api/v1/events", event(2)).await;
+    assert_eq!(alone["scope"], "node", "{alone}");
+    redis.go_on();
+    are_well(&nodes).await;
+    let lost = ann.hear().await;
+    assert_eq!((&lost["type"], &lost["payload"]["recovered"]), (&json!("subscribed"), &json!(false)), "{lost}");
+    assert_ne!(lost["payload"]["epoch"], began["epoch"]);
+    let (_, told) = nodes[1].api("POST", "/api/v1/events", event(3)).await;
+    assert_eq!((&told["delivered"], &told["scope"]), (&json!(1), &json!("cluster")), "{told}");
+    assert_eq!(ann.hear().await["payload"]["n"], 3);
+    ann.hears_nothing().await;
+    nodes[0].audited("the node says that it was away", |line| line["event"] == "cluster.away").await;
+    nodes[0].audited("the node says that it is back", |line| line["event"] == "cluster.back").await;
+}
+
+#[tokio::test]
+async fn a_redis_that_is_paused_keeps_nobody_waiting_and_nothing_is_told_twice() {
+    let redis = Redis::start();
+    let nodes = TestGateway::joined(2, &redis, CONFIG);
+    are_well(&nodes).await;
+    let mut ann = dashboard(&nodes[0], "ann").await;
+    ann.subscribe("lobby").await;
+    nodes[1].api("POST", "/api/v1/events", event(1)).await;
+    assert_eq!(ann.hear().await["offset"], 1);
+    redis.pause();
+    let began = clock::now().tick;
+    let (status, told) = nodes[1].api("POST", "/api/v1/events", event(2)).await;
+    assert_eq!((status, &told["scope"]), (200, &json!("node")), "{told}");
+    TestClient::connect(&nodes[1], "/ws/dashboard", &token("bob", "dashboard")).await.unwrap();
+    assert!(clock::now().tick.since(began) < Duration::from_secs(9), "nobody hangs");
+    redis.resume();
+    are_well(&nodes).await;
+    let (_, told) = eventually(20, "it is carried again", async || {
+        let (status, told) = nodes[1].api("POST", "/api/v1/events", event(3)).await;
+        (told["scope"] == "cluster").then_some((status, told))
+    })
+    .await;
+    assert_eq!(told["delivered"], 1, "{told}");
+    let mut heard = Vec::new();
+    loop {
+        let message = ann.hear().await;
+        if message["payload"]["n"] == 3 {
+            break;
+        }
+        heard.push(message);
+    }
+    assert!(heard.iter().all(|message| message["payload"]["n"] != 2), "it was said to the other node alone: {heard:?}");
+}
+
+#[test]
+fn a_wrong_password_is_refused_at_the_start_and_says_what_to_do() {
+    let redis = Redis::with(gateway_tests::redis::Rules { password: Some("right".into()), ..Default::default() });
+    let config = format!("[cluster]\nredis = \"redis://127.0.0.1:{}\"\npassword_file = \"redis.txt\"\n", redis.port);
+    let files = vec![("redis.txt".to_owned(), b"wrong\n".to_vec())];
+    let refused = TestGateway::try_open(Options { config, files, ..Options::default() }).unwrap_err();
+    assert!(refused.contains("refuses the user or the password") && !refused.contains("wrong\n"), "{refused}");
+}
