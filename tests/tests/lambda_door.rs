@@ -10,7 +10,7 @@
 use gateway_tests::{
     Claims, TestClient, eventually,
     keys::{KeyPair, jwks},
-    lambda::{Cloud, Setup},
+    lambda::{Cloud, Setup, program},
     tokens::{now, token},
 };
 use jsonwebtoken::{Algorithm, EncodingKey};
@@ -172,4 +172,35 @@ async fn knocking_is_counted_over_all_environments() {
     // The sixth of this address passed; before the seventh's token is even looked at, it is refused.
     assert_eq!(refused(&cloud, "dashboard", "token=nonsense", &[]).await.1, "TOKEN_INVALID");
     assert_eq!(refused(&cloud, "dashboard", "token=nonsense", &[]).await, (429, "RATE_LIMITED".into()));
+}
+
+#[test]
+fn a_wrong_environment_or_configuration_stops_it_with_its_name_and_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |env: &[(&str, &str)], config: &str| {
+        std::fs::write(folder.path().join("gateway.toml"), config).unwrap();
+        let mut command = std::process::Command::new(program());
+        command.env_clear().envs(env.iter().copied()).current_dir(folder.path());
+        let output = command.output().expect("the program");
+        assert!(!output.status.success());
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    };
+    let mut env = vec![
+        ("AWS_REGION", "eu-test-1"),
+        ("AWS_ACCESS_KEY_ID", "id"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("GATEWAY_LAMBDA_MANAGEMENT", "https://api.example/{stage}"),
+    ];
+    let told = start(&env, "");
+    assert!(told.contains("GATEWAY_LAMBDA_TABLE: is not set"), "{told}");
+    env.push(("GATEWAY_LAMBDA_TABLE", "gateway"));
+    let told = start(&env, "[[auth.keys]]\nkid = \"main\"\nalgorithm = \"HS256\"\nsecret_file = \"none.txt\"\n");
+    assert!(told.contains("none.txt") && told.contains("gateway.toml"), "{told}");
+    std::fs::write(folder.path().join("secret.txt"), gateway_tests::SECRET).unwrap();
+    let keys = "[[auth.keys]]\nkid = \"main\"\nalgorithm = \"HS256\"\nsecret_file = \"secret.txt\"\n";
+    let told = start(&env, &format!("{keys}[limitz]\n"));
+    assert!(told.contains("limitz"), "{told}");
+    env.push(("GATEWAY_LAMBDA_DOORS", "prod=/ws/nowhere"));
+    let told = start(&env, keys);
+    assert!(told.contains("GATEWAY_LAMBDA_DOORS") && told.contains("/ws/nowhere"), "{told}");
 }

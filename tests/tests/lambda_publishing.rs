@@ -124,6 +124,19 @@ async fn who_is_gone_is_removed_and_told_of_and_the_others_are_reached() {
     let again = cloud.publish(json!({"to": ["user:ann"], "type": "news", "payload": 2})).await;
     assert_eq!((&again["delivered"], &again["removed"]), (&json!(3), &Value::Null), "{again}");
     assert_eq!(cloud.records().iter().filter(|record| record["event"] == "disconnected").count(), 2);
+    // What is left of a connection that nobody remembers goes by the first post to it.
+    let mut left = cloud.items_in("room#user:ann").await.remove(0);
+    for (name, value) in [
+        ("sk", "7d9c0a52-31a4-4a4b-8d9e-6f1f6f5f0a6e"),
+        ("id", "7d9c0a52-31a4-4a4b-8d9e-6f1f6f5f0a6e"),
+        ("wire", "bm9ib2R5="),
+    ] {
+        left[name]["S"] = json!(value);
+    }
+    cloud.put(&left).await;
+    let told = cloud.publish(json!({"to": ["user:ann"], "type": "news", "payload": 3})).await;
+    assert_eq!((&told["delivered"], &told["removed"]), (&json!(3), &json!(1)), "{told}");
+    assert_eq!(cloud.items_in("room#user:ann").await.len(), 3);
 }
 
 #[tokio::test]

@@ -12,7 +12,9 @@ mod material;
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+#[cfg(feature = "net")]
+use anyhow::ensure;
+use anyhow::{Context, Result};
 use gateway_auth::{
     ApiKey, ApiKeys, Authenticator, Fetch, Grant, Issuer, IssuerRules, Keyring, RefreshFamilies, RefreshRules,
     SigningKey, TokenRules,

@@ -99,37 +99,30 @@ impl Connections {
         Ok(())
     }
 
-    /// Tells a letter to all of them, each in its own words, with so many on their way at a time.
-    pub async fn tell(&self, members: Vec<Member>, letter: &mut Letter) -> Told {
+    /// Tells a letter to all of them, each in its own words, with so many on their way at a time; and who turned out to be
+    /// gone.
+    pub async fn tell(&self, members: Vec<Member>, letter: &mut Letter) -> (Told, Vec<ConnectionId>) {
         let now = clock::now().wall;
         // Nothing is delivered past the end of a token; whoever is woken next minute ends the connection.
         let awake = members.into_iter().filter(|member| member.until.is_none_or(|until| until > now));
         let written: Vec<_> =
             awake.filter_map(|member| Some((self.in_words_of(&member.door, letter)?, member))).collect();
-        let said = stream::iter(written).map(|(text, member)| async move { self.say(&member, &text).await });
-        said.buffer_unordered(AT_A_TIME)
-            .fold(Told::default(), |mut told, said| async move {
-                match said {
-                    Said::Yes => told.delivered += 1,
-                    Said::Gone => told.removed += 1,
-                    Said::No(_) => told.failed += 1,
-                }
-                told
-            })
-            .await
+        let said =
+            stream::iter(written).map(|(text, member)| async move { (self.say(&member, &text).await, member.id) });
+        let said: Vec<_> = said.buffer_unordered(AT_A_TIME).collect().await;
+        let count = |wanted: fn(&Said) -> bool| said.iter().filter(|(said, _)| wanted(said)).count();
+        let gone: Vec<_> = said.iter().filter(|(said, _)| *said == Said::Gone).map(|(_, id)| *id).collect();
+        let told = Told {
+            delivered: count(|said| *said == Said::Yes),
+            removed: gone.len(),
+            failed: count(|said| matches!(said, Said::No(_))),
+        };
+        (told, gone)
     }
 
     /// The letter in the words of a door; nothing where it is withheld there, or nobody speaks there.
     pub fn in_words_of(&self, door: &str, letter: &mut Letter) -> Option<String> {
         let door = self.doors.of(door).filter(|door| door.hears())?;
         letter.in_words_of(&door.vocabulary).map(|text| text.as_str().to_owned())
-    }
-}
-
-impl std::ops::AddAssign for Told {
-    fn add_assign(&mut self, more: Self) {
-        self.delivered += more.delivered;
-        self.removed += more.removed;
-        self.failed += more.failed;
     }
 }

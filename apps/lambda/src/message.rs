@@ -397,7 +397,14 @@ impl Front {
             let why = format!("it would go to more than {MOST_RECEIVERS} connections: split the room");
             return Ok(Err(Refusal::new(Code::LimitExceeded, why)));
         }
-        Ok(Ok(self.connections.tell(meant.into_values().collect(), &mut Letter::new(text)).await))
+        let (told, gone) = self.connections.tell(meant.into_values().collect(), &mut Letter::new(text)).await;
+        // Who is gone was forgotten by what was known of it. Where that had gone before, these are the last to know it.
+        for id in gone {
+            for room in targets.iter().filter_map(room_of) {
+                self.connections.table.leave(&room, id).await?;
+            }
+        }
+        Ok(Ok(told))
     }
 
     async fn meant(&self, target: Target, from: Option<&Kept>) -> Result<Vec<crate::kept::Member>, StoreFault> {
@@ -419,5 +426,20 @@ impl Front {
         };
         found.retain(|member| from.is_none_or(|from| from.member.id != member.id));
         Ok(found)
+    }
+}
+
+/// The room that a target means.
+fn room_of(target: &Target) -> Option<Room> {
+    match target {
+        Target::Room(room) => Some(room.clone()),
+        Target::User { user, .. } => format!("user:{user}").parse().ok(),
+        Target::Agent(_)
+        | Target::Connection(_)
+        | Target::Role(_)
+        | Target::Endpoint(_)
+        | Target::Webhook(_)
+        | Target::Sender
+        | Target::Subscribe(_) => None,
     }
 }
