@@ -165,8 +165,36 @@ async fn nobody_hangs_while_redis_is_paused_and_nobody_is_taken_for_dead_afterwa
         assert_eq!(node.texts(), [""; 0], "what was told not to be carried is not carried later");
         node.up().await;
     }
+    assert_eq!(a.recall("news", None).await.0.offset, 0, "nor remembered");
     assert_eq!(seats_held(&mut b, "ann").await, 10);
     assert_eq!(a.post(posting(&[news()], &["news"], "after")).await, Some(2));
+}
+
+#[tokio::test]
+async fn who_comes_back_first_after_a_pause_gives_the_others_time() {
+    let redis = Redis::start();
+    let wire = Wire::to(redis.port).await;
+    let lease = Duration::from_secs(9);
+    let long = |port: u16| Settings { lease, ..settings(&format!("redis://127.0.0.1:{port}")) };
+    let mut a = Linked::open("a", long(redis.port)).await.unwrap();
+    let mut b = Linked::open("b", long(wire.port)).await.unwrap();
+    a.up().await;
+    b.up().await;
+    hold_seats(&mut b, "ann", 3).await;
+    // Held first: a beat of b that waits in a socket of Redis would save it.
+    wire.hold();
+    redis.pause();
+    // By the clock of Redis both leases are over then.
+    a.listen(lease - Duration::from_secs(1)).await;
+    redis.resume();
+    a.until_heard("a is back", is_back).await;
+    a.listen(Duration::from_millis(1500)).await;
+    wire.mend();
+    b.until_heard("b is back", is_back).await;
+    a.listen(Duration::from_secs(2)).await;
+    let lost = a.heard.iter().find(|arrival| matches!(arrival, Arrival::NodeLost(_)));
+    assert!(lost.is_none(), "{lost:?}");
+    assert_eq!(seats_held(&mut a, "ann").await, 3);
 }
 
 /// The settings of a node behind that sentinel.
