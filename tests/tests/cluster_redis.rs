@@ -334,6 +334,57 @@ async fn a_node_that_is_cut_off_loses_its_lease_and_comes_back_with_what_it_hold
 }
 
 #[tokio::test]
+async fn a_master_that_became_a_replica_is_left_for_the_other() {
+    let first = Redis::start();
+    let second = Redis::with(Rules { replica_of: Some(first.port), ..Rules::default() });
+    is_in_step(&first, &second).await;
+    let urls = [second.url(), first.url()];
+    let settings = Settings { lease: LEASE, ..Settings::of_urls(urls.iter().map(String::as_str)).unwrap() };
+    let mut a = Linked::open("a", settings).await.unwrap();
+    a.up().await;
+    hold_seats(&mut a, "ann", 2).await;
+    a.post(posting(&[news()], &["news"], "one")).await;
+    let (before, _) = a.recall("news", None).await;
+    is_in_step(&first, &second).await;
+    second.ask(&["REPLICAOF", "NO", "ONE"]);
+    first.ask(&["REPLICAOF", "127.0.0.1", &second.port.to_string()]);
+    let since = stopwatch();
+    a.until_heard("it is back", is_back).await;
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    let (after, texts) = a.recall("news", Some(before.clone())).await;
+    assert!(after.epoch != before.epoch && texts.is_none());
+    assert_eq!(seats_held(&mut a, "ann").await, 2);
+    assert!(second.keys().contains(&"gateway:1:nodes".to_owned()));
+}
+
+#[tokio::test]
+async fn a_node_that_takes_nothing_in_is_away_and_back_and_the_others_do_not_notice() {
+    let redis = Redis::start();
+    let narrow = Settings { arrivals: 32, ..settings(&redis.url()) };
+    let mut slow = Linked::open("slow", narrow).await.unwrap();
+    let mut quick = Linked::open("quick", settings(&redis.url())).await.unwrap();
+    for node in [&mut slow, &mut quick] {
+        node.up().await;
+        node.follow(news()).await;
+    }
+    // Of another release, and of none: neither disturbs.
+    for strange in ["2P\tsomething\n", "nonsense", "1P\t\n"] {
+        redis.ask(&["PUBLISH", "gateway:1:at:{room:news}", strange]);
+    }
+    for n in 0..200 {
+        assert!(quick.post(posting(&[news()], &["news"], &n.to_string())).await.is_some());
+    }
+    slow.until_heard("it was away", is_back).await;
+    quick.until("all is heard", |node| node.texts().len() == 200).await;
+    let heard = slow.texts().len();
+    assert!(heard < 200, "{heard}");
+    let latest = Act::Recall { room: room("news"), since: None, latest: Some(100), bounds: BOUNDS };
+    let Answer::Recalled { texts: Some(texts), .. } = slow.order(latest).await else { panic!("an answer") };
+    assert_eq!(texts.len(), 100, "what it missed is remembered");
+    assert!(!quick.heard.iter().any(|arrival| matches!(arrival, Arrival::NodeLost(_) | Arrival::Back)));
+}
+
+#[tokio::test]
 async fn scripts_that_redis_forgot_are_told_to_it_again() {
     let redis = Redis::start();
     let mut a = Linked::open("a", settings(&redis.url())).await.unwrap();

@@ -333,9 +333,8 @@ async fn check_server(wire: &mut Wire) -> Result<(), Fault> {
             return Err(Fault::of(&server, &error.clone().into()));
         }
     }
-    let infos: Vec<String> = answers.iter().map(info).collect();
     let find = |name: &str| {
-        let lines = infos.iter().flat_map(|info| info.lines());
+        let lines = answers.iter().filter_map(reply::text).flat_map(str::lines);
         lines.filter_map(|line| line.split_once(':')).find(|(key, _)| *key == name).map(|(_, value)| value.trim())
     };
     let version = find("redis_version").unwrap_or("unknown");
@@ -351,13 +350,6 @@ async fn check_server(wire: &mut Wire) -> Result<(), Fault> {
             set maxmemory-policy noeviction");
     }
     Ok(())
-}
-
-fn info(value: &Value) -> String {
-    match value {
-        Value::VerbatimString { text, .. } => text.clone(),
-        other => reply::text(other).unwrap_or_default().to_owned(),
-    }
 }
 
 /// How long until the next attempt: longer each time, and by chance, so that not all nodes come at once.

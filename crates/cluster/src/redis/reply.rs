@@ -14,7 +14,7 @@ pub(crate) fn number(value: &Value) -> Option<i64> {
 pub(crate) fn text(value: &Value) -> Option<&str> {
     match value {
         Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
-        Value::SimpleString(text) => Some(text),
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text),
         Value::Okay => Some("OK"),
         _ => None,
     }
