@@ -3,7 +3,7 @@
 //! The law: an order goes out under the lock of whoever gives it, so that orders have the order of what they are about;
 //! its answer comes back by its ticket, or [`Answer::Away`] does, and nobody waits longer than a stated patience. What must
 //! be done, be it late (a seat given back), is kept until it is. What others do arrives at one `pump`, which hands it
-//! to the rooms of the house. Nodes tell each other [`Letter`]s; a link that is away is met by a stated policy.
+//! to the rooms of the house. Nodes tell each other `letter`s; a link that is away is met by a stated policy.
 
 mod keeping;
 mod letter;
