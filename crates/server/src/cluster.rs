@@ -23,7 +23,9 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::mpsc;
 
 use keeping::Keeping;
-pub(crate) use letter::{Ask, Found, Letter, Offer, Question, Spread, ended};
+#[cfg(feature = "net")]
+pub(crate) use letter::Spread;
+pub(crate) use letter::{Ask, Found, Letter, Offer, Question, ended};
 pub use pump::keep;
 pub(crate) use tickets::Asked;
 use tickets::Tickets;

@@ -128,6 +128,7 @@ impl Hub {
     }
 
     /// Everybody who subscribed to the room, at whatever node; none where nobody can say.
+    #[cfg_attr(not(feature = "net"), allow(dead_code, reason = "the HTTP API alone asks for it"))]
     pub(crate) async fn present_everywhere(&self, room: &Room) -> Option<Vec<Present>> {
         match self.link.as_ref()?.ask(Act::Members(room.clone())).answer().await {
             Answer::Present { members, .. } => Some(users(&members)),

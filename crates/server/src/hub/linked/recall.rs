@@ -131,6 +131,7 @@ impl Hub {
     }
 
     /// Where a room stands, and the latest of it, where all nodes remember it; none: this node's memory is all there is.
+    #[cfg_attr(not(feature = "net"), allow(dead_code, reason = "the HTTP API alone asks for it"))]
     pub(crate) async fn recalled(&self, room: &Room, most: usize) -> Option<(Option<Position>, Vec<String>)> {
         let bounds = self.books.lock().laws.law(room).history?;
         let recall = Act::Recall { room: room.clone(), since: None, latest: Some(most), bounds };
