@@ -28,9 +28,6 @@ handshakes_per_user = "off"
 match = "{name}"
 join = [{ role = "dashboard" }]
 presence = "off"
-[[rooms.rules]]
-match = "agents"
-join = [{ role = "dashboard" }]
 [[routes]]
 from = "dashboard"
 types = ["command"]

@@ -139,6 +139,28 @@ impl RefreshFamilies {
         (found.live.is(&hash) && now.wall < found.expires_at).then(|| found.grant.user.clone())
     }
 
+    /// The name under which the family of a token is kept elsewhere; it says nothing of the token.
+    pub fn name(presented: &Token) -> Option<String> {
+        parse(presented).map(|(family, _)| FamilyEvent::Ended { family }.name())
+    }
+
+    /// The event that rebuilds the family of that name as it stands here; the end of it, where it is not here.
+    pub fn standing(&self, event: &FamilyEvent) -> FamilyEvent {
+        let (FamilyEvent::Begun { family, .. } | FamilyEvent::Rotated { family, .. } | FamilyEvent::Ended { family }) =
+            event;
+        let table = self.table.lock();
+        match table.families.get(family) {
+            None => FamilyEvent::Ended { family: *family },
+            Some(known) => FamilyEvent::Begun {
+                family: *family,
+                live: known.live,
+                grant: known.grant.clone(),
+                expires_at: known.expires_at,
+                ends_at: known.ends_at,
+            },
+        }
+    }
+
     /// Exchanges a token for the next.
     pub fn rotate(&self, presented: &Token, now: Now) -> Result<Rotated, NotRotated> {
         let refused = |refusal: Refusal| NotRotated { refusal: Box::new(refusal), events: Vec::new() };

@@ -77,6 +77,7 @@ impl Issuing {
 
     /// New tokens for a refresh token, which is spent by this.
     pub async fn refresh(&self, presented: &Token, now: Now) -> Result<Issued, Refusal> {
+        self.learn(presented).await;
         if let Some(user) = self.ledger.owner(presented, now)
             && let Some(refusal) = banned_user(&self.ledger, &user, now)
         {
@@ -89,6 +90,11 @@ impl Issuing {
     /// Signs with another key from now on.
     pub fn replace(&self, issuer: Issuer) {
         *self.issuer.write() = issuer;
+    }
+
+    /// Learns of other gateways what they know of a refresh token, where there are any.
+    pub async fn learn(&self, presented: &Token) {
+        self.ledger.learn(presented).await;
     }
 
     /// Whose refresh token it is, if it is one.

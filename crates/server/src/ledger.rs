@@ -4,6 +4,7 @@
 //! once and is answered when it is on the disk; where the disk refuses, the answer says that the change is in force
 //! and will not survive a restart.
 
+mod families;
 mod shared;
 
 use std::{path::PathBuf, sync::Arc};
@@ -199,6 +200,7 @@ impl Ledger {
                 RevokedSubject::User { user, .. } => self.books.families.end_of_user(user),
                 RevokedSubject::Token { .. } => Vec::new(),
             };
+            self.tell_ended(&ended, crate::clock::now());
             self.write(std::iter::once(Entry::Revoke(revocation)).chain(ended.into_iter().map(Entry::Family)))
         };
         Ok(pending.written().await?)
@@ -206,11 +208,13 @@ impl Ledger {
 
     /// Begins a refresh family.
     pub async fn begin_family(&self, grant: Grant, now: Now) -> Result<Token, Refusal> {
-        let (token, pending) = {
+        let (token, events, pending) = {
             let _in_order = self.families_in_order.lock();
             let (token, events) = self.books.families.begin(grant, now)?;
-            (token, self.write(events.into_iter().map(Entry::Family)))
+            let pending = self.write(events.iter().cloned().map(Entry::Family));
+            (token, events, pending)
         };
+        self.tell_families(&events, None, now).await?;
         pending.written().await.map_err(|fault| not_kept(&fault))?;
         Ok(token)
     }
@@ -218,7 +222,22 @@ impl Ledger {
     /// Rotates a refresh token. The old one is spent by now, so the new one is handed out even where the disk refuses
     /// the change: after a restart it would be unknown, which sends its holder to log in.
     pub async fn rotate(&self, presented: &Token, now: Now) -> Result<Rotated, Refusal> {
-        let (outcome, pending) = {
+        let before = self.learn(presented).await;
+        let (outcome, is_overtaken) = self.rotate_here(presented, before, now).await?;
+        if is_overtaken {
+            // Another gateway was quicker with it: here it is spent, and ends its family.
+            return self.rotate_here(presented, None, now).await?.0;
+        }
+        outcome
+    }
+
+    async fn rotate_here(
+        &self,
+        presented: &Token,
+        before: Option<String>,
+        now: Now,
+    ) -> Result<(Result<Rotated, Refusal>, bool), Refusal> {
+        let (outcome, events, pending) = {
             let _in_order = self.families_in_order.lock();
             let (outcome, events) = match self.books.families.rotate(presented, now) {
                 Ok(mut rotated) => {
@@ -227,12 +246,14 @@ impl Ledger {
                 }
                 Err(refused) => (Err(*refused.refusal), refused.events),
             };
-            (outcome, self.write(events.into_iter().map(Entry::Family)))
+            let pending = self.write(events.iter().cloned().map(Entry::Family));
+            (outcome, events, pending)
         };
+        let told = self.tell_families(&events, before, now).await?;
         if let Err(fault) = pending.written().await {
             tracing::error!(%fault, "a refresh was not written down and will not survive a restart");
         }
-        outcome
+        Ok((outcome, matches!(told, families::Shared::Overtaken)))
     }
 
     /// Whose refresh token it is, if it is one.

@@ -5,6 +5,7 @@
 //! event has to look like is said by the schema of its type.
 
 mod asking;
+mod everywhere;
 mod recent;
 mod schemas;
 pub mod written;
@@ -29,6 +30,7 @@ use crate::{
 };
 use asking::Kept;
 pub use asking::{Backend, Outcome, Question};
+use everywhere::Turn;
 use recent::{Recent, Recollection};
 pub use schemas::{SchemaFault, Schemas};
 
@@ -158,6 +160,23 @@ impl Publisher {
             };
             return published(event_id, outcome, false);
         };
+        let turn = match self.hub.link() {
+            Some(link) => everywhere::turn(link, draft, event_id, now).await?,
+            None => Turn::Unknown,
+        };
+        match turn {
+            Turn::Told(published) => Ok(published),
+            Turn::Unknown => self.publish_once(draft, event_id, now).await,
+            Turn::Ours(claimed) => {
+                let published = self.publish_once(draft, event_id, now).await;
+                claimed.ends(&published).await;
+                published
+            }
+        }
+    }
+
+    /// Tells it once at this gateway.
+    async fn publish_once(&self, draft: &Draft, event_id: EventId, now: Now) -> Result<Published, Refusal> {
         let (mut told, duplicate) = self.once(draft, event_id, now)?;
         let outcome = told.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
         published(event_id, outcome.unwrap_or_else(|| self.alone(0)), duplicate)
@@ -190,9 +209,14 @@ impl Publisher {
             }
             // A caller that goes away meanwhile takes the answer of the others not along.
             Posted::Underway(count) => {
-                let lost = self.alone(0);
+                let (lost, recent) = (self.alone(0), Arc::clone(&self.recent));
                 tokio::spawn(async move {
-                    tells.send_replace(Some(count.await.unwrap_or(lost)));
+                    let outcome = count.await.unwrap_or(lost);
+                    if outcome.is_err() {
+                        // Nobody was told: whoever sends it again may have more luck.
+                        recent.lock().strike(&id);
+                    }
+                    tells.send_replace(Some(outcome));
                 });
             }
         }

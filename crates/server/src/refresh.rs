@@ -98,6 +98,7 @@ pub async fn refresh<S: Seats>(
                     "this gateway issues no tokens: send an access token of your issuer's",
                 )
             })?;
+            issuing.learn(&token).await;
             // Another user's token is refused before it is spent.
             if issuing.owner(&token, now).is_some_and(|owner| owner != old.user) {
                 return Err(Refusal::new(Code::IdentityChanged, "the token is another user's"));

@@ -1,7 +1,8 @@
 //! Seats and agents, counted over all nodes; bans and revocations.
 
+use gateway_auth::api_key::{hash, hash_text};
 use gateway_tests::{Claims, eventually, joined::Joined, tokens::token};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::CONFIG;
 
@@ -89,4 +90,45 @@ async fn a_ban_and_a_revocation_meet_whom_they_mean_at_every_node_and_keep_them_
     let (_, laid) = all.nodes[0].api("POST", "/api/v1/revocations", Some(json!({"user": "ann"}))).await;
     assert_eq!(laid["matches"], 1, "{laid}");
     assert_eq!(ann.client.closed().await.0, 4009);
+}
+
+/// Calls a door of tokens: status and body.
+async fn tokens(node: &gateway_tests::joined::Node, path: &str, key: Option<&str>, body: Value) -> (u16, Value) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut request = client.post(format!("http://{}{path}", node.address)).json(&body);
+    if let Some(key) = key {
+        request = request.header("x-api-key", key);
+    }
+    let response = request.send().await.unwrap();
+    (response.status().as_u16(), response.json().await.unwrap_or(Value::Null))
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_spent_once_at_whichever_node_and_a_second_time_ends_its_family() {
+    const KEY: &str = "key-of-the-backend-0123456789abcdef";
+    let hash = hash_text(&hash(KEY));
+    let config = format!(
+        "{CONFIG}\n[auth.issuer]\nkey = \"main\"\n[[api_keys]]\nid = \"backend\"\nsha256 = \"{hash}\"\nuser = \"ann\"\n\
+         roles = [\"dashboard\"]\n"
+    );
+    let all = Joined::of(2, &config).await;
+    let (status, first) = tokens(&all.nodes[0], "/auth/token", Some(KEY), json!({})).await;
+    assert_eq!(status, 200, "{first}");
+    let refresh = |node: usize, pair: &Value| {
+        tokens(&all.nodes[node], "/auth/refresh", None, json!({"refresh_token": pair["refresh_token"]}))
+    };
+    let (status, second) = refresh(1, &first).await;
+    assert_eq!(status, 200, "another node knows it: {second}");
+    let (status, third) = refresh(0, &second).await;
+    assert_eq!(status, 200, "{third}");
+    let (status, again) = refresh(1, &first).await;
+    assert_eq!((status, &again["error"]["code"]), (401, &json!("TOKEN_REVOKED")), "{again}");
+    let (status, ended) = refresh(0, &third).await;
+    assert_eq!((status, &ended["error"]["code"]), (401, &json!("TOKEN_REVOKED")), "at the other, too: {ended}");
+    // Of two that use one at once, one is spent, and the family ends.
+    let (_, pair) = tokens(&all.nodes[0], "/auth/token", Some(KEY), json!({})).await;
+    let (one, other) = tokio::join!(refresh(0, &pair), refresh(1, &pair));
+    let mut statuses = [one.0, other.0];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 401], "{one:?} {other:?}");
 }

@@ -162,3 +162,19 @@ async fn agents_are_followed_from_every_node_and_a_node_that_is_lost_takes_its_o
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_event_that_comes_again_at_another_node_is_told_once() {
+    let all = Joined::of(2, CONFIG).await;
+    let mut ann = all.nodes[0].dashboard("ann").await;
+    let id = "3f0c2b57-9f0e-4c7e-8a51-6f1f6f5f0a6e";
+    let body = |n: u64| Some(json!({"to": ["user:ann"], "type": "news", "payload": {"n": n}, "eventId": id}));
+    let (_, first) = all.nodes[0].api("POST", "/api/v1/events", body(1)).await;
+    assert_eq!((&first["delivered"], first.get("duplicate")), (&json!(1), None), "{first}");
+    let (_, again) = all.nodes[1].api("POST", "/api/v1/events", body(1)).await;
+    assert_eq!((&again["delivered"], &again["duplicate"]), (&json!(1), &json!(true)), "{again}");
+    let (status, other) = all.nodes[1].api("POST", "/api/v1/events", body(2)).await;
+    assert_eq!((status, &other["error"]["code"]), (409, &json!("CONFLICT")), "{other}");
+    assert_eq!(ann.hear().await["payload"]["n"], 1);
+    ann.hears_nothing().await;
+}

@@ -47,6 +47,14 @@ pub enum FamilyEvent {
     },
 }
 
+impl FamilyEvent {
+    /// The name under which its family is kept elsewhere; it says nothing of any token.
+    pub fn name(&self) -> String {
+        let (Self::Begun { family, .. } | Self::Rotated { family, .. } | Self::Ended { family }) = self;
+        hash_text(&family.0)
+    }
+}
+
 impl fmt::Debug for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Enough to tell two apart.

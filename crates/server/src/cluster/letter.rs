@@ -47,7 +47,7 @@ pub(crate) enum Letter {
     /// Into so many outboxes that post was put here.
     Counted { ticket: u64, hearings: u32, count: usize },
     /// Somebody came into a room, or left it.
-    Present { room: Room, member: Present, came: bool, by: Option<ConnectionId> },
+    Present { room: Room, member: Present, came: bool },
     /// Who among those that these targets mean could be asked?
     Seek { seek: RequestId, targets: Vec<String>, asker: ConnectionId },
     /// These here.

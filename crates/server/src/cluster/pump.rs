@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use gateway_domain::{
     RequestId,
-    link::{Arrival, Book, Health, NodeId},
+    link::{Act, Answer, Arrival, Book, Health, NodeId},
 };
 use uuid::Uuid;
 
@@ -19,6 +19,8 @@ use crate::{
 
 /// How often what hangs on the link is looked after.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// So many users are compared with other nodes each second, those with the most messages first.
+const MOST_SPENDERS: usize = 1024;
 /// A house that tells many waits so long before it takes in more.
 const BREATH: Duration = Duration::from_millis(1);
 
@@ -36,7 +38,10 @@ pub async fn keep(house: Arc<House>) {
     loop {
         tokio::select! {
             biased;
-            _ = looks.tick() => house.hub.look_after_link(clock::now()),
+            _ = looks.tick() => {
+                house.hub.look_after_link(clock::now());
+                compare_spending(&house, &link);
+            }
             arrival = arrivals.recv() => {
                 let Some(arrival) = arrival else { break };
                 let is_post = matches!(arrival, Arrival::Post { .. });
@@ -51,7 +56,9 @@ pub async fn keep(house: Arc<House>) {
         }
     }
     link.ended();
-    tracing::error!("the link to the other gateways has ended: this one goes on alone");
+    if !house.hub.is_draining() {
+        tracing::error!("the link to the other gateways has ended: this one goes on alone");
+    }
     loop {
         looks.tick().await;
         house.hub.look_after_link(clock::now());
@@ -92,6 +99,25 @@ fn take_in(house: &Arc<House>, link: &Arc<Link>, arrival: Arrival) {
             house.ledger.back();
         }
     }
+}
+
+/// Tells the others what users have said here, and takes off their quotas what they have said there.
+fn compare_spending(house: &Arc<House>, link: &Link) {
+    let spent = house.accounts.spent(MOST_SPENDERS);
+    if spent.is_empty() {
+        return;
+    }
+    let (users, told): (Vec<_>, Vec<_>) =
+        spent.into_iter().map(|(user, spent)| (user.clone(), (user.to_string(), spent))).unzip();
+    let accounts = Arc::clone(&house.accounts);
+    let next = move |_, answer| {
+        if let Answer::Spent(elsewhere) = answer {
+            let elsewhere = users.iter().zip(elsewhere).filter(|(_, spent)| *spent > 0);
+            elsewhere.for_each(|(user, spent)| accounts.charge(user, spent));
+        }
+    };
+    // Where the link is busy or away, this node's own quota is in force.
+    link.then(Act::Spend(told), next);
 }
 
 /// Says that the link is away, or back, to whoever reads the audit and the log.

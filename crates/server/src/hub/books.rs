@@ -109,11 +109,12 @@ impl Hub {
     }
 
     /// Tells the others who subscribed to a room who came or went. They are few, or it would not be told.
-    pub(super) fn announce(&self, books: &Books, kind: &str, room: &Room, who: &Present, by: Option<ConnectionId>) {
+    pub(super) fn announce(&self, books: &Books, kind: &str, room: &Room, who: &Present) {
         let payload = serde_json::json!({ "room": room, "member": who });
         let mut letter = Letter::new(super::notice(kind, None, &payload));
         for (id, member) in books.rooms.members(room, None, u64::MAX, None) {
-            if let (true, Some(here)) = (member.subscribed && Some(id) != by, books.registry.get(id)) {
+            let here = books.registry.get(id).filter(|here| member.subscribed && here.user() != &who.user_id);
+            if let Some(here) = here {
                 self.say(here, &mut letter, Class::Control);
             }
         }

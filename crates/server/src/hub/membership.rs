@@ -98,7 +98,7 @@ impl Hub {
             self.say(here, &mut Letter::new(text), Class::Recovered);
         }
         if let Some(present) = joined.announced {
-            self.announce(books, "presence.joined", room, &present, Some(here.id));
+            self.announce(books, "presence.joined", room, &present);
         }
         Ok(())
     }
@@ -166,7 +166,7 @@ impl Hub {
             return self.leave_room_abroad(books, id, room, departed.as_ref());
         }
         if let Some(present) = departed.and_then(|departed| departed.announced) {
-            self.announce(books, "presence.left", room, &present, Some(id));
+            self.announce(books, "presence.left", room, &present);
         }
     }
 }

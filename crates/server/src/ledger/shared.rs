@@ -36,6 +36,10 @@ impl Shared {
         Self { link, untold: Arc::default() }
     }
 
+    pub(super) const fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
     pub(super) fn ban(&self, ban: &Ban) {
         self.write(Book::Bans, ban.subject.to_string(), Some(ban), ban.until, None);
     }
@@ -161,6 +165,7 @@ impl Ledger {
         if let RevokedSubject::User { user, .. } = &revocation.subject {
             let _in_order = self.families_in_order.lock();
             let ended = self.books.families.end_of_user(user);
+            self.tell_ended(&ended, crate::clock::now());
             drop(self.write(ended.into_iter().map(super::Entry::Family)));
         }
         let refusal = Refusal::new(Code::TokenRevoked, "the token was revoked").because("at another gateway");

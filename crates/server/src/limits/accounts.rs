@@ -4,7 +4,7 @@
 //! those with a live connection are at most as many as there are seats, and of the others the one that was quiet
 //! longest makes room.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
 
 use governor::{RateLimiter, clock::Clock};
 use parking_lot::Mutex;
@@ -35,6 +35,8 @@ struct Books {
     tracker: RateLimitTracker,
     buckets: Vec<(Messages, Buckets)>,
     last_use: Tick,
+    /// How many messages were admitted since others were told.
+    spent: u32,
 }
 
 /// Two quotas; both must admit.
@@ -53,6 +55,27 @@ impl Accounts {
     /// The user's account, where there is one.
     pub fn peek(&self, user: &UserId) -> Option<Arc<Account>> {
         self.0.lock().get(user).cloned()
+    }
+
+    /// What users were admitted since this was asked last, those with the most of it first; at most so many users.
+    pub(crate) fn spent(&self, most: usize) -> Vec<(UserId, u64)> {
+        let take = |account: &Account| std::mem::take(&mut account.0.lock().spent);
+        let accounts = self.0.lock();
+        let spent = accounts.iter().map(|(user, account)| (user, u64::from(take(account))));
+        let mut spent: Vec<_> =
+            spent.filter(|(_, spent)| *spent > 0).map(|(user, spent)| (user.clone(), spent)).collect();
+        drop(accounts);
+        spent.sort_by(|(one, a), (other, b)| b.cmp(a).then_with(|| one.cmp(other)));
+        spent.truncate(most);
+        spent
+    }
+
+    /// A user was admitted so many messages at other gateways: they are taken off its quotas here.
+    pub(crate) fn charge(&self, user: &UserId, spent: u64) {
+        if let Some(account) = self.peek(user) {
+            let books = account.0.lock();
+            books.buckets.iter().for_each(|(_, bucket)| bucket.charge(u32::try_from(spent).unwrap_or(u32::MAX)));
+        }
     }
 
     /// Drops the accounts that nobody uses and that have nothing to remember.
@@ -100,7 +123,9 @@ impl Account {
             buckets.push((*quotas, Buckets::new(quotas)));
         }
         let bucket = buckets.iter().find(|(known, _)| known == quotas).map(|(_, bucket)| bucket);
-        tracker.judge(now.tick, || bucket.map_or(Ok(()), Buckets::admit))
+        let judgement = tracker.judge(now.tick, || bucket.map_or(Ok(()), Buckets::admit));
+        books.spent += u32::from(judgement == Judgement::Admitted);
+        judgement
     }
 
     /// Takes note of a message that was not understood.
@@ -131,6 +156,19 @@ impl Buckets {
     fn new(quotas: &Messages) -> Self {
         let bucket = |rate: Rate| RateLimiter::direct_with_clock(quota(rate, rate.count), HouseClock);
         Self { burst: quotas.burst.map(bucket), rate: quotas.rate.map(bucket) }
+    }
+
+    /// Takes off as many, or where that is more than there are, as nearly all as is quickly found.
+    fn charge(&self, spent: u32) {
+        for bucket in self.burst.iter().chain(&self.rate) {
+            let mut left = spent;
+            while let Some(some) = NonZeroU32::new(left) {
+                if matches!(bucket.check_n(some), Ok(Ok(()))) {
+                    break;
+                }
+                left /= 2;
+            }
+        }
     }
 
     /// How long to wait, where one of them is empty.

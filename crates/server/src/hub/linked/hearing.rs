@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gateway_domain::{
-    ConnectionId, Now, RequestId, Room,
+    Now, RequestId, Room,
     link::{Hearer, NodeId, Ticket},
     rooms::Present,
 };
@@ -31,7 +31,7 @@ impl Hub {
             Letter::Counted { ticket, hearings, count } => {
                 self.counted(&mut self.books.lock(), Ticket(ticket), from, (hearings, count));
             }
-            Letter::Present { room, member, came, by } => self.hears_of_presence(&room, &member, came, by),
+            Letter::Present { room, member, came } => self.hears_of_presence(&room, &member, came),
             Letter::Seek { seek, targets, asker } => {
                 let offers = self.offers(&targets, asker);
                 self.replies(link, from, Letter::Offers { seek, offers }, now);
@@ -70,9 +70,9 @@ impl Hub {
         }
     }
 
-    fn hears_of_presence(&self, room: &Room, member: &Present, came: bool, by: Option<ConnectionId>) {
+    fn hears_of_presence(&self, room: &Room, member: &Present, came: bool) {
         let kind = if came { "presence.joined" } else { "presence.left" };
-        self.announce(&self.books.lock(), kind, room, member, by);
+        self.announce(&self.books.lock(), kind, room, member);
     }
 
     /// The agents that are here, as their followers at other nodes read it.

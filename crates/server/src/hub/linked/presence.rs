@@ -94,7 +94,7 @@ impl Hub {
             let Answer::Present { is_turn: true, members } = answer else { return };
             let members = users(&members);
             if members.len() < most && members.iter().all(|other| other.user_id != read.user_id) {
-                told.tell_present(&left, read.present(0), None);
+                told.tell_present(&left, read.present(0), false);
             }
         };
         link.must_then(Act::Exit { room: room.clone(), member }, next);
@@ -116,14 +116,14 @@ impl Hub {
 
     /// Tells those who subscribed, wherever they are, that somebody came.
     pub(super) fn announce_everywhere(&self, link: &Link, here: &Occupant, room: &Room) {
-        link.tell_present(room, Member::of(here).present(1), Some(here.id));
+        link.tell_present(room, Member::of(here).present(1), true);
     }
 
     /// The last connection of a member went with its node.
     pub(crate) fn member_lost(&self, room: &Room, member: &str) {
         let (Some(link), Ok(member)) = (&self.link, serde_json::from_str::<Member>(member)) else { return };
         if self.books.lock().laws.law(room).presence.is_some() {
-            link.tell_present(room, member.present(0), None);
+            link.tell_present(room, member.present(0), false);
         }
     }
 
@@ -138,9 +138,8 @@ impl Hub {
 }
 
 impl Link {
-    fn tell_present(&self, room: &Room, member: Present, by: Option<ConnectionId>) {
-        let came = by.is_some();
-        let letter = Letter::Present { room: room.clone(), member, came, by };
+    fn tell_present(&self, room: &Room, member: Present, came: bool) {
+        let letter = Letter::Present { room: room.clone(), member, came };
         self.tell(Hearer::Channel(Channel::Room(room.clone())), &letter);
     }
 }
