@@ -74,6 +74,10 @@ async fn after_a_restart_without_data_everything_stands_again() {
     b.order(Act::Write { book: Book::Bans, key, value, until: Some(until), expected: None }).await;
     let (before, _) = a.recall("news", None).await;
     assert_eq!(a.post(posting(&[news()], &["news"], "one")).await, Some(2));
+    // What Redis has said is not heard before it has sent it.
+    for node in [&mut a, &mut b] {
+        node.until("the first is heard", |node| node.texts() == ["one"]).await;
+    }
 
     redis.kill();
     let since = stopwatch();
@@ -247,6 +251,9 @@ async fn a_replica_that_was_five_messages_behind_begins_a_new_epoch_when_it_take
     }
     let (top, _) = b.recall("news", None).await;
     assert_eq!(top.offset, 15);
+    for node in [&mut a, &mut b] {
+        node.until("the unseen ones are heard", |node| node.texts().len() == 15).await;
+    }
     master.kill();
     replica.resume();
     let since = stopwatch();
