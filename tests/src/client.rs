@@ -82,6 +82,8 @@ impl TestClient {
             Self::connect(gateway, path, token).await.unwrap_or_else(|refused| panic!("refused: {refused:?}"));
         let greeting = client.json().await;
         assert_eq!(greeting["type"], "connection_ready", "{greeting}");
+        // That it came is told to others behind that.
+        crate::several::settled().await;
         (client, greeting["payload"].clone())
     }
 

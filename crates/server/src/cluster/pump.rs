@@ -135,6 +135,9 @@ fn told_of_health(house: &House, link: &Link, health: Health) {
         Health::Up(_) => {
             tracing::info!("{reason}");
             link.flush();
+            // A link that was never well before says no more than this.
+            house.hub.back();
+            house.ledger.back();
         }
         Health::Away => tracing::warn!("{reason}"),
     }
