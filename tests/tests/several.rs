@@ -190,3 +190,17 @@ fn the_doctor_is_let_in_or_not_as_the_gateway_is_and_leaves_nothing_behind() {
     finds(&["\"ok\"", "lets this gateway in"]);
     assert_eq!(redis.keys(), [""; 0], "the doctor leaves nothing behind");
 }
+
+#[test]
+fn a_redis_that_repeats_what_it_does_not_know_gives_no_password_away() {
+    let more = vec!["rename-command HELLO gone".to_owned()];
+    let redis =
+        Redis::with(gateway_tests::redis::Rules { password: Some("hunted".into()), more, ..Default::default() });
+    let config = format!("[cluster]\nredis = \"redis://127.0.0.1:{}\"\npassword_file = \"redis.txt\"\n", redis.port);
+    let files = vec![("redis.txt".to_owned(), b"hunted\n".to_vec())];
+    let written = match TestGateway::try_open(Options { config, files, ..Options::default() }) {
+        Ok(gateway) => gateway.written(),
+        Err(written) => written,
+    };
+    assert!(written.contains("HELLO") && !written.contains("hunted"), "{written}");
+}
