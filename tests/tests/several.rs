@@ -168,3 +168,44 @@ fn a_wrong_password_is_refused_at_the_start_and_says_what_to_do() {
     let refused = TestGateway::try_open(Options { config, files, ..Options::default() }).unwrap_err();
     assert!(refused.contains("refuses the user or the password") && !refused.contains("wrong\n"), "{refused}");
 }
+
+#[test]
+fn the_doctor_is_let_in_or_not_as_the_gateway_is_and_leaves_nothing_behind() {
+    let redis = Redis::with(gateway_tests::redis::Rules { password: Some("right".into()), ..Default::default() });
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let config = |more: &str| {
+        let text = "[[auth.keys]]\nkid = \"main\"\nalgorithm = \"HS256\"\nsecret_file = \"secret.txt\"\n[cluster]\n";
+        std::fs::write(place("gateway.toml"), format!("{text}redis = \"redis://127.0.0.1:{}\"\n{more}", redis.port))
+            .unwrap();
+    };
+    let finds = |words: &[&str]| {
+        let arguments = ["doctor", "--json", "--config", "gateway.toml"];
+        let (_, found, faults) = gateway_tests::gateway::run(folder.path(), &arguments, "", &[]);
+        let fits = |line: &str| line.contains("\"redis\"") && words.iter().all(|word| line.contains(word));
+        assert!(found.lines().any(fits), "no line with {words:?}: {found}{faults}");
+    };
+    std::fs::write(place("secret.txt"), gateway_tests::SECRET).unwrap();
+    config("");
+    finds(&["\"change\"", "refuses the user or the password", "cluster.password_file"]);
+    config("password_file = \"redis.txt\"\n");
+    std::fs::write(place("redis.txt"), "wrong\n").unwrap();
+    finds(&["\"change\"", "refuses the user or the password", "does not start"]);
+    std::fs::write(place("redis.txt"), "right\n").unwrap();
+    finds(&["\"ok\"", "lets this gateway in"]);
+    assert_eq!(redis.keys(), [""; 0], "the doctor leaves nothing behind");
+}
+
+#[test]
+fn a_redis_that_repeats_what_it_does_not_know_gives_no_password_away() {
+    let more = vec!["rename-command HELLO gone".to_owned()];
+    let redis =
+        Redis::with(gateway_tests::redis::Rules { password: Some("hunted".into()), more, ..Default::default() });
+    let config = format!("[cluster]\nredis = \"redis://127.0.0.1:{}\"\npassword_file = \"redis.txt\"\n", redis.port);
+    let files = vec![("redis.txt".to_owned(), b"hunted\n".to_vec())];
+    let written = match TestGateway::try_open(Options { config, files, ..Options::default() }) {
+        Ok(gateway) => gateway.written(),
+        Err(written) => written,
+    };
+    assert!(written.contains("HELLO") && !written.contains("hunted"), "{written}");
+}

@@ -63,7 +63,7 @@ use crate::{
     process,
 };
 #[cfg(feature = "net")]
-pub use cluster::link;
+pub use cluster::{link, meeting_place};
 use doors::doors;
 pub use doors::namespaces;
 #[cfg(feature = "net")]

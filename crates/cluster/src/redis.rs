@@ -23,6 +23,8 @@ mod serve;
 mod settings;
 mod wire;
 
+use std::sync::Arc;
+
 use gateway_domain::{Now, link::NodeId};
 use tokio::sync::mpsc;
 
@@ -50,4 +52,13 @@ pub async fn open(settings: Settings, node: NodeId, now: fn() -> Now) -> Result<
     };
     tokio::spawn(link.run(first));
     Ok((orders, arrivals))
+}
+
+/// Looks whether that Redis would let a node in, by the way that [`open`] goes, and leaves nothing behind there. Says where
+/// the master is.
+pub async fn look(settings: Settings) -> Result<Address, Fault> {
+    let dial = dial::Dial::new(Arc::new(settings))?;
+    let address = dial.master().await?;
+    link::check_server(&mut dial.connect(&address, None).await?).await?;
+    Ok(address)
 }

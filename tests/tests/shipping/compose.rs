@@ -1,5 +1,10 @@
 //! The two gateways of `deploy/compose`: what each service may do, and whether the files fit together.
 
+use gateway_tests::{
+    TestGateway,
+    gateway::{Options, run},
+    redis::Redis,
+};
 use serde_json::Value;
 
 use super::{documents, is_sound, leaving, read, root, time};
@@ -66,11 +71,46 @@ fn the_gateways_are_two_and_serve_with_a_configuration_that_is_sound() {
         assert!(gateway["ulimits"]["nofile"]["hard"].as_u64() >= Some(65_536));
     }
     let config = read("deploy/compose/gateway.toml");
-    is_sound(&config, "secret.txt", &[]);
+    for (_, gateway) in &gateways {
+        let env = environment(gateway);
+        is_sound(&config, "secret.txt", &env.iter().map(|(name, value)| (&**name, &**value)).collect::<Vec<_>>());
+    }
     let networks = &compose["networks"]["inside"];
     let subnet = networks["ipam"]["config"][0]["subnet"].as_str().unwrap();
     assert!(config.contains(&format!("trusted_proxies = [\"{subnet}\"]")), "nginx is believed, and nobody else");
     assert_eq!(networks["internal"], true);
+}
+
+/// What a service has of variables.
+fn environment(service: &Value) -> Vec<(String, String)> {
+    let all = service["environment"].as_object().unwrap().iter();
+    all.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect()
+}
+
+#[test]
+fn the_gateways_become_one_at_the_redis_that_their_environment_names() {
+    let (compose, redis) = (file(), Redis::start());
+    let here = format!("127.0.0.1:{}", redis.port);
+    let config =
+        read("deploy/compose/gateway.toml").replace("/var/lib/gateway/", "").replace("0.0.0.0:8081", "127.0.0.1:0");
+    let mut running = Vec::new();
+    for name in ["gateway-1", "gateway-2"] {
+        let mut env = environment(&compose["services"][name]);
+        for (_, value) in &mut env {
+            *value = value.replace("redis:6379", &here);
+        }
+        let asked: Vec<_> = env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        // A container is a machine of that name.
+        let mut more = env.clone();
+        more.push(("GATEWAY__SERVER__NODE".into(), name.into()));
+        let listen = Some("127.0.0.1:0".into());
+        let options = Options { config: config.clone(), own_keys: true, env: more, listen, ..Options::default() };
+        let gateway = TestGateway::open(options);
+        let (_, found, faults) = run(gateway.folder.path(), &["doctor", "--config", "gateway.toml"], "", &asked);
+        assert!(found.contains(&format!("{here} lets this gateway in")), "{found}{faults}");
+        running.push(gateway);
+    }
+    assert_eq!(redis.ask(&["ZCARD", "gateway:1:nodes"]), ":2\r\n");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use gateway_cluster::redis::{Address, Sentinel, Servers, Settings, Tls, open};
+use gateway_cluster::redis::{Address, Sentinel, Servers, Settings, Tls, look, open};
 use gateway_domain::{Token, link::NodeId};
 use gateway_server::{
     clock,
@@ -34,6 +34,14 @@ pub async fn link(loaded: &Loaded, secrets: &Secrets) -> Result<Option<Arc<Link>
         config::WhenAway::FailClosed => WhenAway::FailClosed,
     };
     Ok(Some(Link::new(node, when_away, orders, arrivals)))
+}
+
+/// Where the others are met, if that Redis would let this gateway in; nothing is left behind there. None where it stands alone.
+pub async fn meeting_place(cluster: &config::Cluster, secrets: &Secrets) -> Result<Option<Address>> {
+    if !cluster.is_on() {
+        return Ok(None);
+    }
+    Ok(Some(look(settings(cluster, secrets)?).await.context("[cluster]")?))
 }
 
 fn settings(cluster: &config::Cluster, secrets: &Secrets) -> Result<Settings> {

@@ -214,3 +214,23 @@ fn a_crowd_behind_one_private_address_is_a_proxy_that_nobody_named() {
     folder.write("gateway.toml", config(free_port(), "").replacen("[state]", trusted, 1));
     finds(&folder, "look", &["proxies", "tokens may be in the query"]);
 }
+
+#[test]
+fn the_redis_of_a_cluster_is_called_on() {
+    let clustered = |port: &str| well(&format!("[cluster]\nredis = \"redis://127.0.0.1:{port}\"\n"));
+    let folder = clustered(&free_port().to_string());
+    finds(&folder, "change", &["redis", "cannot be reached", "cluster.when_away"]);
+    folder.run(&["doctor", "--offline"]).ends(0, &["--offline"]);
+    let other = answering("", "no Redis at all");
+    let port = other.trim_end_matches("/keys").rsplit(':').next().unwrap();
+    finds(&clustered(port), "change", &["redis", "broke", "cluster.when_away"]);
+}
+
+#[test]
+fn the_password_of_a_redis_is_a_secret_like_the_others() {
+    let redis = format!("[cluster]\nredis = \"redis://127.0.0.1:{}\"\npassword_file = \"redis.txt\"\n", free_port());
+    let folder = well(&redis);
+    folder.write("redis.txt", "of the store");
+    fs::set_permissions(folder.path("redis.txt"), fs::Permissions::from_mode(0o644)).unwrap();
+    finds(&folder, "change", &["secrets", "cluster.password_file", "read by everybody", "chmod 600"]);
+}

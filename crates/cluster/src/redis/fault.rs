@@ -123,7 +123,8 @@ impl Fault {
     /// What an error of the client means, about that server.
     pub(crate) fn of(server: &str, error: &RedisError) -> Self {
         let server = server.to_owned();
-        let said = || error.to_string();
+        // Who does not know a command repeats its arguments, and a password may be one.
+        let said = || error.to_string().split(", with args").next().unwrap_or_default().to_owned();
         match error.kind() {
             ErrorKind::AuthenticationFailed | ErrorKind::Server(ServerErrorKind::NoPerm) => {
                 Self::Credentials { server, said: said() }

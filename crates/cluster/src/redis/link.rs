@@ -323,7 +323,7 @@ impl Link {
 }
 
 /// Refuses a server on which the scripts would not do what they say.
-async fn check_server(wire: &mut Wire) -> Result<(), Fault> {
+pub(super) async fn check_server(wire: &mut Wire) -> Result<(), Fault> {
     let mut ask = redis::pipe();
     ask.cmd("INFO").arg("server").cmd("INFO").arg("cluster").cmd("INFO").arg("memory");
     let answers = wire.run(&ask).await?;

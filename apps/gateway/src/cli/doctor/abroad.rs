@@ -1,9 +1,10 @@
-//! Those whom the gateway needs: key sets and webhooks. Whether they are within reach, and whether their clocks and
+//! Those whom the gateway needs: key sets, webhooks, and the Redis of a cluster. Whether they are within reach, and whether their clocks and
 //! this one agree.
 
 use std::{sync::Arc, time::Duration};
 
 use gateway_auth::Keyring;
+use gateway_cluster::redis::Fault;
 use gateway_domain::Timestamp;
 use gateway_server::clock::now;
 use reqwest::{Client, redirect::Policy};
@@ -24,6 +25,7 @@ pub(super) async fn look(loaded: &Loaded, secrets: Option<&Secrets>, report: &mu
     let config = &loaded.config;
     if let Some(secrets) = secrets {
         key_sets(loaded, secrets, report).await;
+        redis(loaded, secrets, report).await;
     }
     let leeway = i64::try_from(config.auth.leeway.get().as_millis()).unwrap_or(i64::MAX);
     for (at, key) in config.auth.keys.iter().enumerate() {
@@ -60,6 +62,22 @@ async fn key_sets(loaded: &Loaded, secrets: &Secrets, report: &mut Report) {
             (None, true) => report.fine("keys", format!("{name}: {keys} keys, within reach")),
         }
     }
+}
+
+/// Comes to the Redis of a cluster as the gateway would.
+async fn redis(loaded: &Loaded, secrets: &Secrets, report: &mut Report) {
+    let fault = match compose::meeting_place(&loaded.config.cluster, secrets).await {
+        Ok(None) => return,
+        Ok(Some(address)) => return report.fine("redis", format!("{address} lets this gateway in")),
+        Err(fault) => fault,
+    };
+    let remedy = if fault.downcast_ref().is_some_and(Fault::is_for_the_operator) {
+        "Until then the gateway does not start: cluster.username and cluster.password_file say as whom it comes, \
+         cluster.ca_file whom it trusts"
+    } else {
+        "Look at the address, the name server and the firewall: without it, what cluster.when_away says holds"
+    };
+    report.change("redis", format!("{fault:#}"), remedy);
 }
 
 /// Compares this clock with the one behind an address.

@@ -56,6 +56,8 @@ fn files(config: &Config) -> Vec<(String, &Path, bool)> {
             files.extend(file.iter().map(|file| (format!("webhooks[{at}].{name}"), file.as_path(), true)));
         }
     }
+    let redis = config.cluster.password_file.iter();
+    files.extend(redis.map(|file| ("cluster.password_file".into(), file.as_path(), true)));
     if let Some(tls) = &config.server.tls {
         files.push(("server.tls.key_file".into(), tls.key_file.as_path(), true));
     }
