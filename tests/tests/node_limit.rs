@@ -9,8 +9,9 @@
 use futures_util::future::join_all;
 use gateway_tests::{
     Options, Refused, TestClient, TestGateway,
-    crowd::{Sitting, settles_at},
+    crowd::{Sitting, address, settles_at},
     eventually,
+    raw::{Raw, upgrade},
     tokens::token,
 };
 
@@ -95,4 +96,37 @@ async fn a_node_that_runs_out_of_files_lives_on_and_serves_again() {
     late.await.leave().await;
     assert!(here.iter().all(|client| !client.is_over()), "whoever was inside stays");
     assert!(gateway.written().contains("no socket can be accepted"), "it is said");
+}
+
+#[tokio::test]
+async fn whoever_comes_back_while_the_old_sockets_still_go_is_let_in_and_nobody_is_closed_for_another() {
+    let gateway = TestGateway::open(Options {
+        config: "[limits]\nconnections = 1000\nhandshakes_per_ip = \"off\"\nhandshakes_per_user = \"off\"\n\
+                 handshake_timeout = \"30s\"\n[plans.default]\nconnections = \"off\"\n"
+            .into(),
+        open_files: Some(160),
+        ..Options::default()
+    });
+    let ann = token("ann", "dashboard");
+    let mut old = Vec::new();
+    for _ in 0..100 {
+        old.push(Sitting::of(TestClient::connect(&gateway, "/ws", &ann).await.expect("there are files yet")));
+    }
+    // All are cut off. Their sockets still stand when they are back, more together than the files that may be open.
+    let mut back = Vec::new();
+    for n in 0..100 {
+        back.push(Raw::connect_from(address(n), gateway.address).await);
+    }
+    eventually(10, "the files are all open", async || {
+        gateway.written().contains("no socket can be accepted").then_some(())
+    })
+    .await;
+    join_all(old.into_iter().map(Sitting::vanish)).await;
+    let asking = upgrade(&format!("/ws?token={ann}"), "");
+    let answers = join_all(back.iter_mut().map(|raw| raw.ask(&asking))).await;
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status != Some(101)).collect();
+    assert!(refused.is_empty(), "{} of 100 were not let in: {:?}", refused.len(), refused.first());
+    settles_at(&gateway, 100).await;
+    let said = gateway.written().matches("no socket can be accepted").count();
+    assert_eq!(said, 1, "it is said once, however often it is tried");
 }

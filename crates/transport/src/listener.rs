@@ -4,6 +4,7 @@
 mod attend;
 mod bind;
 mod serve;
+mod shortage;
 mod vestibule;
 
 use std::{

@@ -1,24 +1,22 @@
 //! The accept loop. It never ends by an error: a socket that cannot be had now may be had in a moment.
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, sync::Arc};
 
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
-use tokio::time::sleep;
+use tokio::{pin, time::sleep};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Counters, Limits, Listener,
     attend::{Front, attend},
+    shortage::{CALM, PAUSE, Shortage},
     vestibule::Vestibule,
 };
 use crate::address::AddressLaw;
-
-/// How long to leave the system alone when it has no socket to give.
-const BACK_OFF: Duration = Duration::from_millis(50);
 
 /// Serves a service, such as `warp::service(routes)`, on a listener until `shutdown`; then lets the requests in flight
 /// end, within the limits' grace. Every request has a [`super::ConnectionInfo`] and its [`http::Version`] among its extensions. Connections that
@@ -42,11 +40,17 @@ pub async fn serve<S, B>(
     let vestibule = Vestibule::new(&limits, Arc::clone(&counters));
     let front = Arc::new(Front { limits, tls: tls.map(TlsAcceptor::from), address_law, shutdown, counters });
     let connections = TaskTracker::new();
-    let mut is_starved = false;
+    let mut shortage: Option<Shortage> = None;
+    let calm = sleep(CALM);
+    pin!(calm);
     loop {
         let accepted = tokio::select! {
             biased;
             () = front.shutdown.cancelled() => break,
+            () = &mut calm, if shortage.is_some() => {
+                shortage = None;
+                continue;
+            }
             accepted = listener.accept() => accepted,
         };
         let (wire, peer) = match accepted {
@@ -54,16 +58,18 @@ pub async fn serve<S, B>(
             Err(error) if is_of_one_socket(&error) => continue,
             Err(error) => {
                 front.counters.accept_faults.add();
-                if !is_starved {
-                    is_starved = true;
+                if shortage.is_none() {
                     tracing::error!(%error, "no socket can be accepted; trying again until one can");
                 }
-                vestibule.make_room();
-                sleep(BACK_OFF).await;
+                vestibule.make_room(shortage.get_or_insert_default().bear());
+                calm.set(sleep(CALM));
+                sleep(PAUSE).await;
                 continue;
             }
         };
-        is_starved = false;
+        if let Some(shortage) = &mut shortage {
+            shortage.find();
+        }
         front.counters.accepted.add();
         // No task for a socket without a place: it is closed here.
         if let Some(ticket) = vestibule.enter(front.holder(&peer)) {

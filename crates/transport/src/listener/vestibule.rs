@@ -82,9 +82,13 @@ impl Vestibule {
         })
     }
 
-    /// Makes room where even the system has none.
-    pub(super) fn make_room(&self) {
-        if self.room().evict() {
+    /// Makes room for so many where even the system has none.
+    pub(super) fn make_room(&self, places: usize) {
+        let mut room = self.room();
+        for _ in 0..places {
+            if !room.evict() {
+                break;
+            }
             self.counters.evicted.add();
         }
     }
@@ -304,7 +308,7 @@ mod tests {
         let ticket = Arc::new(room.enter(from(1)).unwrap());
         let _serving = ticket.serving();
         assert!(room.enter(from(2)).is_none());
-        room.make_room();
+        room.make_room(2);
         assert_eq!((room.counters.over_node_cap.get(), room.counters.evicted.get()), (1, 0));
     }
 
