@@ -18,7 +18,7 @@ fn keys_that_do_not_exist_are_told_with_the_one_that_was_meant() {
         ("[sever]\nlisten = \"127.0.0.1:1\"", "5:2  sever", &["Did you mean `server`?"]),
         ("[limits]\nreject_with = \"http\"", "6:1  limits.reject_with", &["Did you mean `endpoints.reject_with`?"]),
         ("[state]\ncolour = 1", "6:1  state.colour", &["The keys here are: file"]),
-        ("[cluster]\nredis = \"redis://127.0.0.1\"", "5:2  cluster", &["no such key", "server"]),
+        ("[mesh]\nredis = \"redis://127.0.0.1\"", "5:2  mesh", &["no such key", "server"]),
         ("[plans.mine]\nmessages = { rat = \"1/s\" }", "6:14  plans.mine.messages.rat", &["Did you mean `rate`?"]),
         ("[[endpoints]]\npath = \"/a\"\non-expiry = \"keep\"", "7:1  endpoints[0].on-expiry", &["`on_expiry`"]),
     ]);

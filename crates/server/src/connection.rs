@@ -57,7 +57,7 @@ struct Connection<L> {
     heard: u64,
     /// When a ping was sent that no pong answered yet.
     pinged: Option<Tick>,
-    refreshing: Option<(Option<String>, Refreshing)>,
+    refreshing: Option<(Option<Box<str>>, Refreshing)>,
     refresh_quota: RefreshQuota,
     /// What messages set going; but for a post behind posts, the next is not handled before it is done.
     underway: Option<Box<Underway>>,
@@ -346,8 +346,8 @@ fn next_text(house: &House, occupant: &Occupant) -> Option<Outbound> {
 
 /// The outcome of the refresh under way; never, where there is none.
 async fn next_outcome(
-    refreshing: &mut Option<(Option<String>, Refreshing)>,
-) -> (Option<String>, Result<Judged, Refusal>) {
+    refreshing: &mut Option<(Option<Box<str>>, Refreshing)>,
+) -> (Option<Box<str>>, Result<Judged, Refusal>) {
     let Some((_, future)) = refreshing else { return std::future::pending().await };
     let outcome = future.await;
     let id = refreshing.take().and_then(|(id, _)| id);

@@ -58,7 +58,7 @@ impl<L: Line> Connection<L> {
                     let refreshed = refresh(gate, issuing, endpoint, occupant.standing(), credential, now).await?;
                     Ok(Judged { refreshed, by: Arc::clone(&house) })
                 };
-                self.refreshing = Some((id.map(str::to_owned), Box::pin(refreshing)));
+                self.refreshing = Some((id.map(Into::into), Box::pin(refreshing)));
             }
             Err(refusal) => self.say_error(id, &refusal),
         }
@@ -66,7 +66,7 @@ impl<L: Line> Connection<L> {
 
     pub(super) fn refreshed(
         &mut self,
-        (id, outcome): (Option<String>, Result<Judged, Refusal>),
+        (id, outcome): (Option<Box<str>>, Result<Judged, Refusal>),
         now: Now,
     ) -> ControlFlow<Ending> {
         let id = id.as_deref();
