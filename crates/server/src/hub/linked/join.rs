@@ -170,7 +170,13 @@ impl Hub {
     {
         let law = *books.laws.law(room);
         let role = here.stands(|standing| standing.role.clone());
-        let floor = found.as_ref().and_then(|found| found.position.as_ref()).map_or(0, |position| position.offset);
+        let (looked_up, own) = (found.as_ref().and_then(|found| found.position.as_ref()), books.rooms.position(room));
+        // It is told where the room stands, here or by what was looked up: what is up to there and still arrives is not for it.
+        let floor = match (looked_up, own) {
+            (Some(position), Some(own)) if own.epoch == position.epoch => own.offset.max(position.offset),
+            (Some(position), _) => position.offset,
+            (None, own) => own.map_or(0, |own| own.offset),
+        };
         // What was looked up says what was missed; where nothing was, the room here knows.
         let asked = since.filter(|_| found.is_none());
         let joining = Joining {

@@ -1,6 +1,7 @@
 //! Rooms of which something did not come: it is looked up, and told in its order; or who subscribed is told that it is gone.
 //!
-//! While a room is being mended, what arrives for it is left aside: all of it is looked up.
+//! While a room is being mended, what arrives for it behind a gap is left aside: all of it is looked up. What arrives without a
+//! gap is told, and is not told again when it was looked up, too.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -110,14 +111,18 @@ impl Hub {
             return;
         };
         let is_apart = books.linked.apart.remove(room);
-        let own = books.rooms.position(room);
-        match texts.filter(|_| !is_apart && own.is_some_and(|own| own.epoch == position.epoch)) {
+        // Where it stands in that epoch, and what came of it meanwhile: that was told.
+        let own = books.rooms.position(room).filter(|own| !is_apart && own.epoch == position.epoch);
+        let top = own.map(|own| own.offset);
+        match texts.filter(|_| top.is_some()) {
             Some(texts) => {
-                for (offset, text) in texts {
+                for (offset, text) in texts.into_iter().filter(|(offset, _)| Some(*offset) > top) {
                     self.tell_late(books, room, &Position { offset, ..position.clone() }, text, now);
                 }
                 books.rooms.caught_up(room);
             }
+            // The epoch began meanwhile with what arrived, and they were told so then.
+            None if top >= Some(position.offset) => {}
             None => {
                 books.rooms.skip_to(room, &position);
                 books.rooms.caught_up(room);
