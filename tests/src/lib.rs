@@ -18,6 +18,7 @@ pub mod client;
 pub mod crowd;
 pub mod dev;
 pub mod example;
+pub mod fleet;
 pub mod forgery;
 pub mod gateway;
 pub mod house;
