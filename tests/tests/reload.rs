@@ -101,6 +101,9 @@ async fn run(gateway: &TestGateway, args: &[&str]) -> Output {
     .unwrap()
 }
 
+/// So many ask.
+const ASKING: usize = 40;
+
 /// Agents that answer, and dashboards that ask without a pause, until it is over. Whoever is closed fails.
 struct Load {
     is_over: Arc<AtomicBool>,
@@ -111,12 +114,14 @@ struct Load {
 impl Load {
     async fn on(gateway: &TestGateway) -> Self {
         let (is_over, answers) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        // Agents stay for as long as anybody may wait for an answer.
+        let asking = Arc::new(AtomicUsize::new(ASKING));
         let mut tasks = JoinSet::new();
         for n in 0..4 {
             let mut agent = Actor::enter(gateway, "/ws/agent", &format!("a-{n}"), "agent").await;
-            let is_over = Arc::clone(&is_over);
+            let asking = Arc::clone(&asking);
             tasks.spawn(async move {
-                while !is_over.load(Ordering::Relaxed) {
+                while asking.load(Ordering::Relaxed) > 0 {
                     let heard = tokio::time::timeout(Duration::from_millis(200), agent.client.socket.next());
                     let Ok(frame) = heard.await else { continue };
                     let text = frame.expect("it is not closed").expect("a frame").into_text().unwrap_or_default();
@@ -127,10 +132,10 @@ impl Load {
                 }
             });
         }
-        for n in 0..40 {
+        for n in 0..ASKING {
             let (mut client, _) =
                 TestClient::greeted(gateway, "/ws/dashboard", &token(&format!("user-{n}"), "dashboard")).await;
-            let (is_over, answers) = (Arc::clone(&is_over), Arc::clone(&answers));
+            let (is_over, answers, asking) = (Arc::clone(&is_over), Arc::clone(&answers), Arc::clone(&asking));
             tasks.spawn(async move {
                 let mut nth = 0;
                 while !is_over.load(Ordering::Relaxed) {
@@ -142,6 +147,7 @@ impl Load {
                     answers.fetch_add(1, Ordering::Relaxed);
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
+                asking.fetch_sub(1, Ordering::Relaxed);
             });
         }
         Self { is_over, answers, tasks }

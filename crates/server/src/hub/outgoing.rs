@@ -81,7 +81,11 @@ impl Outgoing {
                 waker.wake();
             }
             Writer::None => match Handle::try_current() {
-                Ok(runtime) => drop(runtime.spawn(write(Hand(Arc::clone(self))))),
+                Ok(runtime) => {
+                    // A runtime that is ending drops the task right here, and its hand wants the lock.
+                    drop(waiting);
+                    drop(runtime.spawn(write(Hand(Arc::clone(self)))));
+                }
                 Err(_) => waiting.ring_for_all(),
             },
         }
@@ -282,5 +286,31 @@ mod tests {
         assert!(outgoing.write_some(&mut Scratch::default()));
         outgoing.mark(&here);
         assert_eq!(outgoing.0.lock().marked.len(), 1, "who was written to is marked anew");
+    }
+
+    /// What a task that is dropped says, as its runtime ends.
+    struct LastWord(Arc<Outgoing>, Arc<Occupant>);
+
+    impl Drop for LastWord {
+        fn drop(&mut self) {
+            self.0.mark(&self.1);
+        }
+    }
+
+    #[test]
+    fn what_is_said_while_a_runtime_ends_blocks_nobody() {
+        let (ended, hears) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let last = LastWord(Arc::default(), somebody());
+            runtime.spawn(async move {
+                let _last = last;
+                std::future::pending::<()>().await;
+            });
+            runtime.block_on(yield_now());
+            drop(runtime);
+            ended.send(()).unwrap();
+        });
+        hears.recv_timeout(std::time::Duration::from_secs(10)).expect("the runtime ends");
     }
 }
