@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn what_is_said_while_a_runtime_ends_blocks_nobody() {
-        let (ended, hears) = std::sync::mpsc::channel();
+        let (ended, hears) = std::sync::mpsc::sync_channel(1);
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let last = LastWord(Arc::default(), somebody());
