@@ -10,6 +10,16 @@ impl Chance {
         Self(seed)
     }
 
+    /// The seed of `GATEWAY_TEST_SEED`, or else the usual one; the run says which.
+    #[allow(clippy::disallowed_methods, clippy::print_stderr, reason = "the runner speaks to the harness this way")]
+    pub fn seed_or(usual: u64) -> u64 {
+        let wanted = std::env::var("GATEWAY_TEST_SEED").ok();
+        let seed = wanted.map_or(usual, |wanted| wanted.parse().expect("GATEWAY_TEST_SEED is a number"));
+        // On the error stream, so that it is read while it runs, too.
+        eprintln!("seed: GATEWAY_TEST_SEED={seed}");
+        seed
+    }
+
     /// A seed that nobody has chosen.
     pub fn seed() -> u64 {
         uuid::Uuid::new_v4().as_u64_pair().0

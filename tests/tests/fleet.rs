@@ -124,11 +124,7 @@ async fn a_node_whose_wire_is_cut_is_survived() {
 
 /// Whatever a seed says; `GATEWAY_TEST_SEED` says which, where another is wanted.
 async fn whatever_comes(length: Duration, usual: u64) {
-    #[allow(clippy::disallowed_methods, reason = "the runner speaks to the harness this way")]
-    let wanted = std::env::var("GATEWAY_TEST_SEED").ok();
-    let seed = wanted.map_or(usual, |wanted| wanted.parse().expect("GATEWAY_TEST_SEED is a number"));
-    // On the error stream, so that it is read while it runs, too.
-    eprintln!("seed: GATEWAY_TEST_SEED={seed}");
+    let seed = Chance::seed_or(usual);
     let mut trial = Trial::begin(seed).await;
     let since = stopwatch();
     for step in schedule(seed, length, NODES, FOLLOWERS) {
