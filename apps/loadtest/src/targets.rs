@@ -55,7 +55,7 @@ pub fn lines(rows: &[Row], by_socketio: &[Row]) -> Vec<Line> {
     lines.push(to_uws("the same, published by HTTP", 12.0 / 15.0, f64::NAN, of("targeted", "by HTTP")));
     lines.push(to_uws("a handshake, HS256", 45.0 / 30.0, HANDSHAKE_TO_FLOOR, of("handshake", "HS256")));
     for row in rows.iter().filter(|row| row.scenario == "handshake") {
-        let p99 = row.gateway.latency.as_ref().map(|latency| latency.p99);
+        let p99 = p99_of(&row.gateway);
         lines.push(line(format!("connect to ready, p99: {}", row.case), 200.0, "ms", p99, Vec::new()));
     }
     let idle = first(rows, "idle");
@@ -64,7 +64,7 @@ pub fn lines(rows: &[Row], by_socketio: &[Row]) -> Vec<Line> {
     let leave = first(rows, "leave");
     let left = leave.and_then(|row| row.gateway.cpu_micros);
     lines.push(line(named("a goodbye", leave), 20.0, "us", left, Vec::new()));
-    let waits = leave.and_then(|row| Some(row.gateway.latency.as_ref()?.p99));
+    let waits = leave.and_then(|row| p99_of(&row.gateway));
     lines.push(line("newcomers while all leave, p99".into(), 200.0, "ms", waits, Vec::new()));
     let storm = first(rows, "storm");
     let in_calm = figure_of(storm, "calmCpuMicros").zip(left).map(|(handshake, goodbye)| handshake + goodbye);
@@ -74,8 +74,10 @@ pub fn lines(rows: &[Row], by_socketio: &[Row]) -> Vec<Line> {
     lines.push(line("newcomers while all return, the longest wait".into(), 1000.0, "ms", waits, Vec::new()));
     lines.extend(growth(rows));
     let paced = rows.iter().find(|row| row.scenario == "fanout" && row.case.ends_with("a second"));
-    let p99 = paced.and_then(|row| Some(row.gateway.latency.as_ref()?.p99));
-    lines.push(line(named("heard by all, p99", paced), 50.0, "ms", p99, Vec::new()));
+    let p99 = paced.and_then(|row| p99_of(&row.gateway));
+    let beside = [("gateway", p99), ("floor", paced.and_then(|row| p99_of(row.floor.as_ref()?)))];
+    let beside = beside.into_iter().filter_map(|(name, p99)| Some((name.to_owned(), p99?))).collect();
+    lines.push(line(named("heard by all, p99", paced), 50.0, "ms", p99, beside));
     let unsound = |side: &Side| side.lost + side.disordered + side.failed;
     let all = (!rows.is_empty()).then(|| rows.iter().map(|row| unsound(&row.gateway)).sum::<u64>() as f64);
     lines.push(line("lost, out of order or refused, in all of it".into(), 0.0, "", all, Vec::new()));
@@ -98,6 +100,10 @@ fn growth(rows: &[Row]) -> Option<Line> {
 
 fn first<'a>(rows: &'a [Row], scenario: &str) -> Option<&'a Row> {
     rows.iter().find(|row| row.scenario == scenario)
+}
+
+fn p99_of(side: &Side) -> Option<f64> {
+    side.latency.as_ref().map(|latency| latency.p99)
 }
 
 fn named(what: &str, row: Option<&Row>) -> String {

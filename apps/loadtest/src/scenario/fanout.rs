@@ -2,7 +2,11 @@
 
 use anyhow::Result;
 
-use super::{Bench, field::Field, room::Room};
+use super::{
+    Bench,
+    field::{self, Field},
+    room::Room,
+};
 use crate::{machine, sample::Row};
 
 /// What is said, in bytes.
@@ -32,14 +36,14 @@ pub(super) fn run(bench: &Bench<'_>) -> Result<Vec<Row>> {
             rows.push(rounds.row("fanout", case, "delivery"));
         }
     }
+    // The times count here: nothing else is connected.
     let hearers = sizes.paced_receivers;
-    let mut field = Field::alone(Room::open(bench.gateway()?, hearers, 0)?);
-    // The times count here, and so many clients may fit only once.
-    if machine::check_open_files(hearers * 2).is_ok() {
-        field.floor = bench.floor()?.map(|floor| Room::open(floor, hearers, 0)).transpose()?;
-    }
-    let name = format!("fanout {hearers}, {RATE} a second");
-    let rounds = field.in_turn(bench, &name, |room| room.tell_at(RATE, sizes.paced, SIZE))?;
+    let rounds = field::each_alone(
+        bench,
+        &format!("fanout {hearers}, {RATE} a second"),
+        |subject| Room::open(subject, hearers, 0),
+        |room| room.tell_at(RATE, sizes.paced, SIZE),
+    )?;
     rows.push(rounds.row("fanout", format!("{hearers} receivers, {RATE} a second"), "delivery"));
     Ok(rows)
 }

@@ -78,6 +78,30 @@ impl<S> Field<S> {
     }
 }
 
+/// Rounds of the gateway and of the floor, where not all clients of both fit at once: each round has a server and clients
+/// of its own.
+pub(super) fn each_alone<S>(
+    bench: &Bench<'_>,
+    name: &str,
+    mut load: impl FnMut(Subject) -> Result<S>,
+    mut round: impl FnMut(&mut S) -> Result<Sample>,
+) -> Result<Rounds> {
+    let bar = bar(name, bench.sizes.rounds as u64 * (1 + u64::from(bench.with_floor)));
+    let mut rounds = Rounds { gateway: Vec::new(), floor: Vec::new(), peers: Vec::new() };
+    for _ in 0..bench.sizes.rounds {
+        bar.set_message("gateway");
+        rounds.gateway.push(round(&mut load(bench.gateway()?)?)?);
+        bar.inc(1);
+        if let Some(floor) = bench.floor()? {
+            bar.set_message("floor");
+            rounds.floor.push(round(&mut load(floor)?)?);
+            bar.inc(1);
+        }
+    }
+    bar.finish_and_clear();
+    Ok(rounds)
+}
+
 /// The peers that were asked for.
 pub(super) fn peers<S>(bench: &Bench<'_>, mut load: impl FnMut(Subject) -> Result<S>) -> Result<Vec<(Peer, S)>> {
     let open = |peer: &Peer| {
