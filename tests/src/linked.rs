@@ -105,6 +105,7 @@ pub fn claim(user: &str, agent: Option<&str>, limit: usize, on_limit: OnConnecti
         limit: Some(limit),
         on_limit,
         since: clock::now().wall,
+        note: None,
     }
 }
 

@@ -141,7 +141,8 @@ pub fn linked_house(
     }
     let ledger = Arc::new(ledger);
     let hooks = hooks::rules(webhooks, &secrets.webhooks);
-    let hooks = Webhooks::open(hooks, file, carry, &audit, &metrics).context("what stands beside state.file")?;
+    let hooks = Webhooks::open(hooks, file, carry, &audit, &metrics, link.is_some())
+        .context("what stands beside state.file")?;
     let rules = hub_rules(&loaded.config, open_files)?;
     let mut hub = Hub::new(rules, Arc::clone(&audit), Arc::clone(&metrics)).telling(hooks);
     if let Some(link) = &link {

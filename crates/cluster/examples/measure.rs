@@ -168,6 +168,7 @@ async fn main() {
                         limit: Some(10),
                         on_limit: OnConnectionLimit::RejectNew,
                         since: now().wall,
+                        note: None,
                     };
                     end.order(Act::TakeSeat(claim)).await;
                     sent += 1;

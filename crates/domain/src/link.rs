@@ -179,6 +179,8 @@ pub enum Book {
     Families,
     /// Events and questions that are known again: read and written one by one.
     Once,
+    /// Connections that went with their node, and the node that tells of it: read and written one by one.
+    Gone,
 }
 
 impl Book {
@@ -186,7 +188,7 @@ impl Book {
     pub const fn is_told(self) -> bool {
         match self {
             Self::Bans | Self::Revocations => true,
-            Self::Families | Self::Once => false,
+            Self::Families | Self::Once | Self::Gone => false,
         }
     }
 }
@@ -288,6 +290,21 @@ pub enum Arrival {
     },
     /// The last connection of that member went with its node. Told to one of those who are left.
     MemberLost {
+        /// Of which room.
+        room: Room,
+        /// Who.
+        member: String,
+    },
+    /// A connection of which its node left a note went with that node. Told to one of those who are left, and only where it
+    /// does not stand in [`Book::Gone`] yet; from now on it does, under the name of the node that is told.
+    SeatLost {
+        /// The note.
+        note: String,
+    },
+    /// This node was taken for lost, and that connection of its with it, which others were told; it stands again.
+    SeatFound(ConnectionId),
+    /// The same of a member, who was in that room by this node alone.
+    MemberFound {
         /// Of which room.
         room: Room,
         /// Who.

@@ -56,6 +56,7 @@ pub struct Link {
     tickets: Tickets,
     keeping: Keeping,
     is_away: AtomicBool,
+    has_spoken: AtomicBool,
     round_trip_micros: AtomicU64,
     nodes: RwLock<Vec<NodeId>>,
     pub(crate) counts: Counts,
@@ -116,6 +117,7 @@ impl Link {
             tickets: Tickets::default(),
             keeping: Keeping::default(),
             is_away: AtomicBool::new(false),
+            has_spoken: AtomicBool::new(false),
             round_trip_micros: AtomicU64::new(0),
             counts: Counts::default(),
         })
@@ -134,6 +136,16 @@ impl Link {
     /// Whether it is known to be away.
     pub fn is_away(&self) -> bool {
         self.is_away.load(Ordering::Acquire)
+    }
+
+    /// Whether it has said yet that it is up, or away. Until then it is asked, and its answers tell.
+    pub fn has_spoken(&self) -> bool {
+        self.has_spoken.load(Ordering::Acquire)
+    }
+
+    /// Whether it is known that it does its work.
+    pub fn is_up(&self) -> bool {
+        self.has_spoken() && !self.is_away()
     }
 
     /// How long the loop took last; none while the link is away or has not said yet.
@@ -268,6 +280,8 @@ impl Link {
             }
             Health::Away => true,
         };
-        self.is_away.swap(is_away, Ordering::AcqRel) != is_away
+        let was_away = self.is_away.swap(is_away, Ordering::AcqRel);
+        self.has_spoken.store(true, Ordering::Release);
+        was_away != is_away
     }
 }

@@ -6,7 +6,8 @@
 //! bounded, and nobody waits for a hook: what finds no room is dropped, a quarter being kept for who comes and goes. A
 //! `pump` carries it, three times at most (`carrier` is how); after too many in vain the circuit is open for a while
 //! (`breaker`). Every event has exactly one fate, which is counted (`counts`); `hook` holds all of this together. The
-//! `roll` knows across a crash who was here; the `workshop` makes hooks.
+//! `roll` knows across a crash who was here; the `workshop` makes hooks. Where several gateways act as one, those who are left
+//! tell of the connections of a node that is lost (`shared`).
 
 mod breaker;
 mod carrier;
@@ -16,11 +17,12 @@ mod hook;
 mod lanes;
 mod pump;
 mod roll;
+mod shared;
 mod workshop;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use gateway_domain::{Now, target::Target, trace::Trace};
+use gateway_domain::{ConnectionId, Now, target::Target, trace::Trace};
 use parking_lot::RwLock;
 use tokio::{sync::Notify, task::JoinSet};
 
@@ -41,6 +43,7 @@ pub use hook::HookRules;
 pub use lanes::QueueBounds;
 pub use pump::{LONGEST_TIMEOUT, WINDOW};
 use roll::Left;
+use shared::Unclaimed;
 use workshop::Workshop;
 
 /// How long a house that closes waits for what is still to be told.
@@ -51,6 +54,7 @@ const PATIENCE_AT_THE_END: Duration = Duration::from_secs(10);
 pub struct Webhooks {
     hooks: RwLock<Arc<[Arc<Hook>]>>,
     workshop: Option<Workshop>,
+    unclaimed: Unclaimed,
     /// Rings when there are others.
     changed: Notify,
 }
@@ -66,13 +70,14 @@ pub enum Heir {
 
 impl Webhooks {
     /// Hooks by these rules. Where there is a state file, the connections that a crash took are read from beside it, and
-    /// told when the hooks run.
+    /// told when the hooks run; where other gateways may have told of them, not before they were asked.
     pub fn open(
         rules: Vec<HookRules>,
         state: Option<&Path>,
         carry: &Carry,
         audit: &Arc<Audit>,
         metrics: &Metrics,
+        has_others: bool,
     ) -> Result<Self, JournalFault> {
         let place = state.map(|file| {
             let mut beside = file.to_owned().into_os_string();
@@ -82,7 +87,8 @@ impl Webhooks {
         let workshop = Workshop::new(Arc::clone(carry), Arc::clone(audit), metrics.webhooks().clone(), place);
         let left = workshop.open_roll(&rules)?;
         let hooks = rules.into_iter().map(|rules| workshop.hook(rules)).collect();
-        let webhooks = Self { hooks: RwLock::new(hooks), workshop: Some(workshop), changed: Notify::new() };
+        let unclaimed = Unclaimed::new(has_others);
+        let webhooks = Self { hooks: RwLock::new(hooks), workshop: Some(workshop), unclaimed, changed: Notify::new() };
         webhooks.inherit(left);
         Ok(webhooks)
     }
@@ -113,14 +119,20 @@ impl Webhooks {
 
     /// Hands over those whom a process before this one left.
     fn inherit(&self, left: Vec<Left>) {
-        let roll = self.workshop.as_ref().and_then(Workshop::roll);
-        for (name, facts) in left {
-            match (self.hook(&name), &roll) {
-                (Some(hook), _) => hook.inherit(facts),
-                // Nobody is there any more who could be told.
-                (None, Some(roll)) => roll.gone(&name, facts.connection_id),
-                (None, None) => {}
-            }
+        self.unclaimed.keep(left).into_iter().for_each(|left| self.inherit_one(left));
+    }
+
+    fn inherit_one(&self, (name, facts): Left) {
+        match self.hook(&name) {
+            Some(hook) => hook.inherit(facts),
+            None => self.strike(&name, facts.connection_id),
+        }
+    }
+
+    /// Nobody has to be told of it any more.
+    fn strike(&self, name: &Arc<str>, connection: ConnectionId) {
+        if let Some(roll) = self.workshop.as_ref().and_then(Workshop::roll) {
+            roll.gone(name, connection);
         }
     }
 

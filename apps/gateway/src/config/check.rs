@@ -1,5 +1,6 @@
 //! The sense of the whole: what contradicts itself, and what is unsafe, though every value fits its key.
 
+mod cluster;
 mod doors;
 mod keys;
 mod process;
@@ -62,6 +63,7 @@ impl Complaints {
 pub(super) fn sense(config: &Config, mode: Mode) -> Complaints {
     let mut complaints = Complaints::default();
     process::check(config, mode, &mut complaints);
+    cluster::check(config, &mut complaints);
     keys::check(config, &mut complaints);
     doors::check(config, &mut complaints);
     words::check(config, &mut complaints);

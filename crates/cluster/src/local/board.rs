@@ -8,7 +8,7 @@ use std::{
 use gateway_domain::{
     AgentId, Now, Room, Timestamp, UserId,
     history::{EpochSource, History, Position},
-    link::{Act, Answer, Arrival, Book, Hearer, NodeId, Place, Posting, SeatAnswer, SeatClaim, Ticket},
+    link::{Act, Answer, Arrival, Book, Expected, Hearer, NodeId, Place, Posting, SeatAnswer, SeatClaim, Ticket},
     plan::OnConnectionLimit,
 };
 use tokio::sync::Notify;
@@ -36,6 +36,7 @@ struct Seat {
     place: Place,
     agent: Option<AgentId>,
     since: Timestamp,
+    note: Option<Box<str>>,
 }
 
 impl Board {
@@ -80,6 +81,7 @@ impl Board {
             self.desks.remove(node);
         }
         let last_seen = (self.now)().wall;
+        let notes = self.notes(node);
         let agents = self.free_seats(node);
         let members = self.free_members(node);
         self.tell_all(&Arrival::NodeLost(node.clone()));
@@ -91,6 +93,21 @@ impl Board {
         for (room, member) in members {
             self.tell(&left, Arrival::MemberLost { room, member });
         }
+        let now = (self.now)();
+        for (connection, note) in notes {
+            let entry = (Some(left.name().to_owned()), None);
+            if self.books.write(Book::Gone, &connection, entry, Some(&Expected::Absent), now).is_ok() {
+                self.tell(&left, Arrival::SeatLost { note });
+            }
+        }
+    }
+
+    /// What is to be known of the seats of a node, by connection.
+    fn notes(&self, node: &NodeId) -> Vec<(String, String)> {
+        let seats = self.seats.values().flatten().filter(|seat| seat.place.node == *node);
+        let noted =
+            seats.filter_map(|seat| Some((seat.place.connection.to_string(), seat.note.as_deref()?.to_owned())));
+        noted.collect()
     }
 
     /// A node is cut off.
@@ -104,22 +121,30 @@ impl Board {
     pub(super) fn heal(&mut self, node: &NodeId) {
         let Some(desk) = self.desks.get_mut(node).filter(|desk| desk.away) else { return };
         desk.away = false;
-        desk.lost = false;
+        let was_lost = std::mem::take(&mut desk.lost);
         let memory = desk.memory.clone();
         // Whatever it left, took or entered in between: what it remembers is what stands.
         self.free_seats(node);
         self.free_members(node);
+        let mut found = Vec::new();
         for claim in memory.seats() {
-            self.keep_seat(node, claim);
+            if !self.keep_seat(node, claim) {
+                found.push(Arrival::SeatFound(claim.connection));
+            }
         }
         for (room, member, count) in memory.members() {
             let members = self.members.entry(room.clone()).or_default();
-            members.entry(member.to_owned()).or_default().insert(node.clone(), count);
+            let nodes = members.entry(member.to_owned()).or_default();
+            if nodes.is_empty() {
+                found.push(Arrival::MemberFound { room: room.clone(), member: member.to_owned() });
+            }
+            nodes.insert(node.clone(), count);
         }
         self.tell_nodes();
         self.tell_books(node);
         self.tell(node, Arrival::Back);
         self.tell(node, health(false));
+        found.into_iter().filter(|_| was_lost).for_each(|found| self.tell(node, found));
     }
 
     /// Every room begins anew.
@@ -236,19 +261,22 @@ impl Board {
     }
 
     /// Writes a seat down; a user's are in the order of their age. An agent that two connections hold is the newer one's,
-    /// and the older one's node is told.
-    fn keep_seat(&mut self, node: &NodeId, claim: &SeatClaim) {
+    /// and the older one's node is told. Whether it is the agent's older one.
+    fn keep_seat(&mut self, node: &NodeId, claim: &SeatClaim) -> bool {
         let place = Place { node: node.clone(), connection: claim.connection };
         let seats = self.seats.entry(claim.user.clone()).or_default();
         seats.retain(|seat| seat.place != place);
         let at = seats.partition_point(|seat| seat.since <= claim.since);
-        seats.insert(at, Seat { place: place.clone(), agent: claim.agent.clone(), since: claim.since });
+        let (agent, note) = (claim.agent.clone(), claim.note.clone());
+        seats.insert(at, Seat { place: place.clone(), agent, since: claim.since, note });
+        let mut is_older = false;
         if let Some(agent) = &claim.agent {
             let other = self.agents.get(agent).filter(|(_, other)| *other != place).cloned();
             let since = other.as_ref().and_then(|(user, held)| {
                 self.seats.get(user)?.iter().find(|seat| seat.place == *held).map(|seat| seat.since)
             });
-            let displaced = if since.is_some_and(|since| since > claim.since) {
+            is_older = since.is_some_and(|since| since > claim.since);
+            let displaced = if is_older {
                 Some(place)
             } else {
                 self.agents.insert(agent.clone(), (claim.user.clone(), place));
@@ -258,6 +286,7 @@ impl Board {
                 self.tell(&node, Arrival::Displaced(connection));
             }
         }
+        is_older
     }
 
     fn leave_seat(&mut self, user: &UserId, goes: impl Fn(&Seat) -> bool) {

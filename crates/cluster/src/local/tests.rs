@@ -58,6 +58,7 @@ fn claim(agent: &str, connection: u128, since: i64) -> SeatClaim {
         limit: Some(1),
         on_limit: OnConnectionLimit::RejectNew,
         since: Timestamp::from_seconds(since),
+        note: None,
     }
 }
 

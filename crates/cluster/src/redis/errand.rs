@@ -169,7 +169,8 @@ impl Desk<'_> {
             .arg(claim.since.millis().max(0))
             .arg(how)
             .arg(keys.start())
-            .arg(wire::displaced_begins());
+            .arg(wire::displaced_begins())
+            .arg(claim.note.as_deref().unwrap_or_default());
         command
     }
 

@@ -17,6 +17,7 @@ pub const NAMES: &[&str] = &[
     "seats:{user:*}",
     "agent:{agent:*}",
     "held:{node:*}",
+    "notes:{node:*}",
     "in:{node:*}",
     "members:{room:*}",
     "room:{room:*}",
@@ -27,6 +28,7 @@ pub const NAMES: &[&str] = &[
     "book:revocations:until",
     "family:{*}",
     "once:{*}",
+    "gone:{*}",
     "knock:{*}",
     "spent:{*}",
     "at:{room:*}",
@@ -109,6 +111,7 @@ impl Keys {
             Book::Revocations => vec![format!("{start}book:revocations"), format!("{start}book:revocations:until")],
             Book::Families => vec![format!("{start}family:{{{key}}}")],
             Book::Once => vec![format!("{start}once:{{{key}}}")],
+            Book::Gone => vec![format!("{start}gone:{{{key}}}")],
         }
     }
 

@@ -49,8 +49,10 @@ pub(crate) struct Link {
     doubts: Vec<(Ticket, Tick)>,
     /// The generation of the data, and its mark.
     pub(super) generation: (i64, String),
-    /// The generation in which the books were read last.
-    pub(super) read_in: i64,
+    /// The mark of the generation in which the books were read last; nothing before that.
+    pub(super) read_in: String,
+    /// What others took for lost and is not: told when the house hears that the link is up.
+    pub(super) found: Vec<Arrival>,
     pub(super) nodes: Vec<NodeId>,
     /// What all had spent of a key when it was heard of last, and when that was.
     pub(super) spent: HashMap<String, (u64, Tick)>,
@@ -77,6 +79,8 @@ pub(crate) struct Session {
     pub(super) generation: (i64, String),
     /// How old that generation is.
     pub(super) age: Duration,
+    /// Whether the lease of this node still stood.
+    pub(super) stood: bool,
     /// What is to be added to a tick (ms) for the clock of Redis.
     pub(super) clock: i64,
     pub(super) opened: Tick,
@@ -114,7 +118,8 @@ impl Link {
             waiting: VecDeque::new(),
             doubts: Vec::new(),
             generation: (0, String::new()),
-            read_in: 0,
+            read_in: String::new(),
+            found: Vec::new(),
             nodes: Vec::new(),
             spent: HashMap::new(),
             proven: now().tick,
@@ -160,7 +165,7 @@ impl Link {
                 return Err(Fault::of(wire.server(), &error.clone().into()));
             }
             match reply::told(answer) {
-                Some(("open", [count, mark, age, _, clock])) => {
+                Some(("open", [count, mark, age, stood, clock])) => {
                     let read = || {
                         let age = u64::try_from(reply::number(age)?).ok()?;
                         let clock = reply::number(clock)? - millis(opened.since_origin()) - 1;
@@ -171,7 +176,8 @@ impl Link {
                         ))
                     };
                     let (generation, age, clock) = read().ok_or_else(|| no("what makes no sense"))?;
-                    Ok(Session { wire, ears, hearing, scripts, address, generation, age, clock, opened })
+                    let stood = reply::number(stood) == Some(1);
+                    Ok(Session { wire, ears, hearing, scripts, address, generation, age, stood, clock, opened })
                 }
                 Some(("replica", _)) => Err(Fault::Replica { server: address.to_string() }),
                 _ => Err(no("what makes no sense")),

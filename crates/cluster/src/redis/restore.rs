@@ -1,10 +1,11 @@
-//! A session begins: what this node holds and follows stands again, and what it does not hold stands no more.
+//! A session begins: what this node holds and follows stands again, and what it does not hold stands no more. What others
+//! were told is lost with this node, and is not, is told to the house once it can be heard.
 
 use std::collections::{HashMap, HashSet};
 
 use gateway_domain::{
     Room, UserId,
-    link::{Act, Arrival, Expected, Order, Ticket},
+    link::{Act, Answer, Arrival, Expected, Order, SeatClaim, Ticket},
 };
 use redis::{Pipeline, Value};
 
@@ -19,11 +20,21 @@ use super::{
 /// How much goes out together.
 const TOGETHER: usize = 256;
 
+/// What stands again by a command.
+enum Stands {
+    Seat(SeatClaim),
+    Member(Room, String),
+    /// It stands no more.
+    Nothing,
+}
+
 impl Link {
     /// Puts everything right.
     pub(super) async fn restore(&mut self, session: &mut Session) -> Result<(), End> {
         self.follow_again(session).await?;
-        self.hold_again(session).await?;
+        // Where the data is another, nobody was told that this node is lost: there was nobody who could have known.
+        let was_lost = self.was_up && !session.stood && self.read_in == session.generation.1;
+        self.hold_again(session, was_lost).await?;
         self.read_books(session).await
     }
 
@@ -50,7 +61,7 @@ impl Link {
     }
 
     /// Compares what is written down of this node with what it remembers.
-    async fn hold_again(&mut self, session: &mut Session) -> Result<(), End> {
+    async fn hold_again(&mut self, session: &mut Session, was_lost: bool) -> Result<(), End> {
         let mut held: HashSet<String> = HashSet::new();
         self.scan(session, "SSCAN", self.keys.held(&self.node), |page| {
             held.extend(reply::texts(page).map(str::to_owned));
@@ -68,53 +79,71 @@ impl Link {
         for claim in self.memory.seats() {
             let agent = claim.agent.as_ref().map_or("", |agent| agent.as_str());
             if !held.remove(&format!("{}\t{}\t{agent}", claim.user, claim.connection)) {
-                commands.push((desk.seat(claim, "keep"), Some(claim.clone())));
+                commands.push((desk.seat(claim, "keep"), Stands::Seat(claim.clone())));
             }
         }
         for stale in &held {
             let mut fields = stale.split('\t');
             let user = fields.next().and_then(|user| UserId::parse(user).ok());
             if let (Some(user), Some(connection)) = (user, fields.next()) {
-                commands.push((desk.leave_seat(&user, connection), None));
+                commands.push((desk.leave_seat(&user, connection), Stands::Nothing));
             }
         }
         for (room, member, count) in self.memory.members() {
             if places.remove(&format!("{room}\t{member}")) != Some(count) {
-                commands.push((desk.members(room, member, i64::from(count)), None));
+                let stands = Stands::Member(room.clone(), member.to_owned());
+                commands.push((desk.members(room, member, i64::from(count)), stands));
             }
         }
         for stale in places.keys() {
             if let Some((room, member)) =
                 stale.split_once('\t').and_then(|(room, member)| Some((Room::parse(room).ok()?, member)))
             {
-                commands.push((desk.members(&room, member, 0), None));
+                commands.push((desk.members(&room, member, 0), Stands::Nothing));
             }
         }
         let mut commands = commands.into_iter().peekable();
         while commands.peek().is_some() {
-            let (mut pipeline, mut claims) = (redis::pipe(), Vec::new());
-            for (command, claim) in commands.by_ref().take(TOGETHER) {
+            let (mut pipeline, mut all) = (redis::pipe(), Vec::new());
+            for (command, stands) in commands.by_ref().take(TOGETHER) {
                 pipeline.add_command(command);
-                claims.push(claim);
+                all.push(stands);
             }
             let answers = self.ask(session, &pipeline).await?;
-            for (answer, claim) in answers.iter().zip(claims) {
-                let Some(claim) = claim else { continue };
-                let order = Order { ticket: Ticket(0), act: Act::KeepSeat(claim) };
-                let errand = Errand { order, until: gateway_domain::Tick::ZERO, again: false };
-                match errand::outcome(&errand, answer, (self.now)().wall) {
-                    Outcome::Kept(Some(displaced)) => self.tell(Arrival::Displaced(displaced)).await,
-                    Outcome::LeaseOver => return Err(End::Broken(Fault::LeaseOver)),
-                    _ => {}
-                }
+            for (answer, stands) in answers.iter().zip(all) {
+                self.stands_again(stands, answer, was_lost).await?;
             }
+        }
+        Ok(())
+    }
+
+    async fn stands_again(&mut self, stands: Stands, answer: &Value, was_lost: bool) -> Result<(), End> {
+        let (act, found) = match stands {
+            Stands::Nothing => return Ok(()),
+            Stands::Seat(claim) => {
+                let found = Arrival::SeatFound(claim.connection);
+                (Act::KeepSeat(claim), found)
+            }
+            Stands::Member(room, member) => {
+                (Act::Enter { room: room.clone(), member: member.clone() }, Arrival::MemberFound { room, member })
+            }
+        };
+        let order = Order { ticket: Ticket(0), act };
+        let errand = Errand { order, until: gateway_domain::Tick::ZERO, again: false };
+        match errand::outcome(&errand, answer, (self.now)().wall) {
+            Outcome::Kept(Some(displaced)) => self.tell(Arrival::Displaced(displaced)).await,
+            Outcome::Kept(None) | Outcome::Answer(Answer::Present { is_turn: true, .. }) if was_lost => {
+                self.found.push(found);
+            }
+            Outcome::LeaseOver => return Err(End::Broken(Fault::LeaseOver)),
+            _ => {}
         }
         Ok(())
     }
 
     /// Reads the books that are told, and puts back what Redis lost of them.
     async fn read_books(&mut self, session: &mut Session) -> Result<(), End> {
-        let may_be_lost = self.read_in > 0 && session.generation.0 > self.read_in;
+        let may_be_lost = !self.read_in.is_empty() && session.generation.1 != self.read_in;
         for book in TOLD {
             let mut ask = redis::pipe();
             ask.cmd("HGETALL").arg(errand::book_name(&self.keys, book));
@@ -158,7 +187,7 @@ impl Link {
                 self.mirror.lock().note(book, &key, Some(entry));
             }
         }
-        self.read_in = session.generation.0;
+        self.read_in.clone_from(&session.generation.1);
         Ok(())
     }
 

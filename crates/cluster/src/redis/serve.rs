@@ -65,6 +65,8 @@ struct Work {
     /// Since when beats were never late.
     steady: Tick,
     to_reap: VecDeque<NodeId>,
+    /// Claims of seats that wait until it is known how many seats each user has.
+    unsettled: VecDeque<Errand>,
     to_touch: VecDeque<Room>,
     scripts_are_gone: bool,
     is_told: bool,
@@ -93,6 +95,7 @@ impl Link {
             last_beat: now,
             steady: now,
             to_reap: VecDeque::new(),
+            unsettled: VecDeque::new(),
             to_touch: VecDeque::new(),
             scripts_are_gone: false,
             is_told: false,
@@ -110,7 +113,7 @@ impl Link {
             Job::Errand(errand) => Some(errand),
             Job::Beat | Job::Reap(_) | Job::Aside => None,
         });
-        let errands = errands.chain(work.followed).chain(work.to_follow).collect();
+        let errands = errands.chain(work.followed).chain(work.to_follow).chain(work.unsettled).collect();
         self.doubt(errands, &session.hearing).await;
         end
     }
@@ -142,7 +145,7 @@ impl Link {
                 self.follow_together(session, work);
             }
             self.ask_sentinels(work);
-            let room = self.waiting.len() < self.settings.orders;
+            let room = self.waiting.len() + work.unsettled.len() < self.settings.orders;
             tokio::select! {
                 biased;
                 () = hearing.rung() => {}
@@ -188,6 +191,11 @@ impl Link {
     /// Sends all that waits, in one write.
     async fn send_together(&mut self, session: &mut Session, work: &mut Work) {
         let now = (self.now)().tick;
+        if now >= work.settled {
+            while let Some(errand) = work.unsettled.pop_back() {
+                self.waiting.push_front(Errand { until: now + self.settings.timeout, ..errand });
+            }
+        }
         let mut pipeline = redis::pipe();
         let mut jobs = Vec::new();
         if work.beat_is_due {
@@ -222,7 +230,7 @@ impl Link {
                 }
                 Act::Follow(_) | Act::Unfollow(_) => work.to_follow.push_back(errand),
                 // Until all have put back what they hold, nobody knows how many seats a user has.
-                Act::TakeSeat(_) if now < work.settled => self.answer(errand.order.ticket, Answer::Away).await,
+                Act::TakeSeat(_) if now < work.settled => work.unsettled.push_back(errand),
                 act => {
                     bytes += weight(act);
                     let count = || match act {
@@ -408,6 +416,9 @@ impl Link {
             self.was_up = true;
         }
         self.tell(Arrival::Health(Health::Up(heard.since(sent)))).await;
+        for found in std::mem::take(&mut self.found) {
+            self.tell(found).await;
+        }
     }
 
     fn reaping(&self, session: &Session, node: &NodeId, leaves: bool) -> redis::Cmd {
@@ -420,15 +431,19 @@ impl Link {
             .arg(millis(self.settings.written_lease()))
             .arg(keys.to_all())
             .arg(if leaves { String::new() } else { wire::lost(node) })
-            .arg(keys.start());
+            .arg(keys.start())
+            .arg(self.node.name());
         command
     }
 
     async fn given_back(&self, work: &mut Work, node: NodeId, answer: &Value) {
-        let Some((word, [seen, agents, members])) = reply::told(answer) else { return };
+        let Some((word, [seen, agents, members, notes])) = reply::told(answer) else { return };
         let last_seen = Timestamp::from_millis(reply::number(seen).unwrap_or(0));
         for agent in reply::texts(agents).filter_map(|agent| AgentId::parse(agent).ok()) {
             self.tell(Arrival::AgentLost { agent, last_seen }).await;
+        }
+        for note in reply::texts(notes) {
+            self.tell(Arrival::SeatLost { note: note.to_owned() }).await;
         }
         for (room, member) in reply::pairs(members) {
             if let Ok(room) = Room::parse(room) {

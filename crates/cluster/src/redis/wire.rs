@@ -84,6 +84,7 @@ pub(crate) fn written(node: &NodeId, book: Book, key: &str, value: Option<&str>,
         Book::Revocations => "revocations",
         Book::Families => "families",
         Book::Once => "once",
+        Book::Gone => "gone",
     };
     let (is_there, text) = (u8::from(value.is_some()), value.unwrap_or_default());
     let until = until.map(|until| until.millis().to_string()).unwrap_or_default();

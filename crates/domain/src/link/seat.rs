@@ -22,6 +22,10 @@ pub struct SeatClaim {
     pub on_limit: OnConnectionLimit,
     /// When it was asked for.
     pub since: Timestamp,
+    /// What is to be known of it where its node is lost, in the words of the house: [`Arrival::SeatLost`]. None: nothing.
+    ///
+    /// [`Arrival::SeatLost`]: super::Arrival::SeatLost
+    pub note: Option<Box<str>>,
 }
 
 /// A seat that somebody has.

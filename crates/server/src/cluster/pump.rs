@@ -88,6 +88,9 @@ fn take_in(house: &Arc<House>, link: &Arc<Link>, arrival: Arrival) {
         Arrival::NodeLost(node) => hub.requests_lost(&node),
         Arrival::AgentLost { agent, last_seen } => hub.agent_lost(&agent, last_seen, now),
         Arrival::MemberLost { room, member } => hub.member_lost(&room, &member),
+        Arrival::SeatLost { note } => hub.webhooks().lost(&note),
+        Arrival::SeatFound(connection) => hub.seat_found(connection, now),
+        Arrival::MemberFound { room, member } => hub.member_found(&room, &member),
         Arrival::Displaced(connection) => hub.displaced(connection, now),
         Arrival::Health(health) => {
             if link.is_well(health) {

@@ -112,7 +112,7 @@ pub(super) fn ready(site: &Site) -> Answer {
     let keys = site.house.gate.authenticator.keys().status(clock::now());
     let unusable: Vec<_> = keys.iter().filter(|source| !source.usable).map(|source| source.name.to_string()).collect();
     // Tokens of other keys are still judged: the node stays, and says what is wrong.
-    let away = site.house.hub.link().filter(|link| link.is_away());
+    let away = site.house.hub.link().filter(|link| !link.is_up());
     let status = if unusable.is_empty() && away.is_none() { Status::Ok } else { Status::Degraded };
     let ready = Ready { status, key_sets_unavailable: unusable, cluster_away: away.is_some() };
     if away.is_some_and(|link| link.when_away() == WhenAway::FailClosed) {

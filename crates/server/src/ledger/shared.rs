@@ -143,7 +143,7 @@ impl Ledger {
                 Some(Err(fault)) => tracing::warn!(%fault, key, "a revocation of another gateway cannot be read"),
                 None => {}
             },
-            Book::Families | Book::Once => {}
+            Book::Families | Book::Once | Book::Gone => {}
         }
     }
 

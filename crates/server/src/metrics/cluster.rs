@@ -60,7 +60,7 @@ impl Cluster {
     pub(super) fn read(&self, link: Option<&Link>) {
         let Some(link) = link else { return };
         let size = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        self.up.set((!link.is_away()).into());
+        self.up.set(link.is_up().into());
         self.round_trip.set(link.round_trip().unwrap_or_default().as_secs_f64());
         self.nodes.set(size(link.nodes().len()));
         self.kept.set(size(link.kept()));

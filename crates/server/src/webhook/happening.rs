@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     audit::Subject,
+    gate::Claim,
     hub::{Ending, Occupant},
 };
 
@@ -145,6 +146,24 @@ impl Facts {
             connected_at: here.connected_at,
             request_id: here.request_id,
             trace: here.trace(),
+        }
+    }
+}
+
+impl Facts {
+    /// As it is about to stand.
+    pub(super) fn of_claim(claim: &Claim<'_>, connection_id: ConnectionId, now: Timestamp) -> Self {
+        let Claim { request_id, principal, role, plan, endpoint } = *claim;
+        Self {
+            connection_id,
+            user_id: principal.user.clone(),
+            agent_id: principal.agent.clone().filter(|_| endpoint.agents),
+            role: role.cloned(),
+            plan: plan.name.clone(),
+            endpoint: (*endpoint.path).into(),
+            connected_at: now,
+            request_id,
+            trace: None,
         }
     }
 }

@@ -66,7 +66,8 @@ pub(super) struct Hook {
 struct State {
     lanes: Lanes<Queued>,
     breaker: Breaker,
-    /// Connections that a process before this one left. They are bounded by that: they wait beside the queue.
+    /// Connections that a process before this one left, or a node that is lost. They are bounded by that: they wait beside
+    /// the queue.
     left: VecDeque<Arc<Facts>>,
     /// Whether the next is one of them: they take turns with what is new.
     is_turn_of_left: bool,
@@ -118,9 +119,21 @@ impl Hook {
     pub(super) fn inherit(&self, facts: Arc<Facts>) {
         if self.wants(Kind::Disconnect, &facts.endpoint) {
             self.state.lock().left.push_back(facts);
+            self.bell.notify_one();
         } else {
             self.strike(&facts);
         }
+    }
+
+    /// Another node left it behind. It is on the roll until it is told.
+    pub(super) fn adopts(&self, facts: &Arc<Facts>) {
+        if !self.wants(Kind::Disconnect, &facts.endpoint) || self.state.lock().is_retired {
+            return;
+        }
+        if let Some(roll) = &self.roll {
+            let _ = roll.here(&self.rules.name, facts);
+        }
+        self.inherit(Arc::clone(facts));
     }
 
     /// A connection began. It is on the roll before anybody is told, and also where only its end is wanted.
@@ -225,12 +238,13 @@ impl Hook {
         self.state.lock().breaker.is_open()
     }
 
-    /// Waits until nothing waits and nothing is under way, what another process left apart: that stays on the roll.
+    /// Waits until nothing waits and nothing is under way, what another process left apart where that stays on a roll.
     pub(super) async fn is_empty(&self) {
         loop {
             {
                 let state = self.state.lock();
-                if state.lanes.waiting().0 == 0 && state.lanes.under_way() == 0 {
+                let is_kept = self.roll.is_some() || state.left.is_empty();
+                if is_kept && state.lanes.waiting().0 == 0 && state.lanes.under_way() == 0 {
                     return;
                 }
             }
@@ -255,19 +269,22 @@ impl Hook {
     /// Takes nothing in any more, and lets go what waits. What was to be told of an end is told after the next start,
     /// where there is a roll.
     pub(super) fn close(&self, now: Now) {
-        let (rest, under_way) = {
+        let (rest, left, under_way) = {
             let mut state = self.state.lock();
             state.is_closed = true;
             let rest = state.lanes.clear();
+            // Where there is a roll, these stand on it.
+            let left = if self.roll.is_none() { std::mem::take(&mut state.left).len() } else { 0 };
             self.count(&state);
-            (rest, state.lanes.under_way())
+            (rest, left, state.lanes.under_way())
         };
         rest.iter().for_each(|queued| self.settle(&queued.happening, Fate::Shutdown));
-        if !rest.is_empty() || under_way > 0 {
+        (0..left).for_each(|_| self.counts.fate(Kind::Disconnect, Fate::Shutdown));
+        if !rest.is_empty() || left > 0 || under_way > 0 {
             let why = format!(
                 "`{}` was not told of {} events, and may not have heard of {under_way}: the gateway ended",
                 self.rules.name,
-                rest.len()
+                rest.len() + left
             );
             self.say(Event::WebhookFailed, why, now);
         }

@@ -141,7 +141,7 @@ impl World {
         let audit = Arc::new(Audit::new(Destination::Nowhere, AddressDetail::Full, 1_000).unwrap());
         let metrics = Arc::new(Metrics::new());
         let receiver = Arc::<Receiver>::default();
-        let webhooks = Webhooks::open(hooks, state, &receiver.carry(), &audit, &metrics).unwrap();
+        let webhooks = Webhooks::open(hooks, state, &receiver.carry(), &audit, &metrics, false).unwrap();
         let hub = Hub::new(HubRules::seating(1_000), Arc::clone(&audit), Arc::clone(&metrics)).telling(webhooks);
         Self { hub: Arc::new(hub), audit, metrics, receiver, pump: None }
     }

@@ -5,6 +5,7 @@ if not seat then return 0 end
 local node, agent = string.match(seat, '^%d+\t([^\t]*)\t(.*)$')
 redis.call('HDEL', KEYS[1], ARGV[2])
 redis.call('SREM', ARGV[3] .. 'held:{node:' .. node .. '}', ARGV[1] .. '\t' .. ARGV[2] .. '\t' .. agent)
+redis.call('HDEL', ARGV[3] .. 'notes:{node:' .. node .. '}', ARGV[2])
 if agent ~= '' then
   local key = ARGV[3] .. 'agent:{agent:' .. agent .. '}'
   local holder = redis.call('GET', key)

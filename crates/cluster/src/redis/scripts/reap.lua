@@ -1,24 +1,32 @@
 -- Gives back some of what hung on a node: one whose lease is over, or one that takes its leave. Whoever comes first tells
 -- all that it is lost; the rest of the work is shared, and goes on where somebody left off.
 -- KEYS: nodes, lost, what the node held, what the node was in. ARGV: the node, how many at most, how long a lease is (ms),
--- the channel of all, what is told there; or nothing where it takes its leave; what keys begin with.
+-- the channel of all, what is told there; or nothing where it takes its leave; what keys begin with, the name of whoever
+-- asks. The notes of connections are handed over to one alone, who is written down for a day.
 local node, most, start = ARGV[1], tonumber(ARGV[2]), ARGV[6]
 local time = redis.call('TIME')
 local clock = time[1] * 1000 + math.floor(time[2] / 1000)
 local ends = redis.call('ZSCORE', KEYS[1], node)
 if ends then
-  if ARGV[5] ~= '' and tonumber(ends) > clock then return {'done', 0, {}, {}} end
+  if ARGV[5] ~= '' and tonumber(ends) > clock then return {'done', 0, {}, {}, {}} end
   redis.call('ZREM', KEYS[1], node)
   redis.call('ZADD', KEYS[2], ends - ARGV[3], node)
   if ARGV[5] ~= '' then redis.call('PUBLISH', ARGV[4], ARGV[5]) end
 end
 local seen = redis.call('ZSCORE', KEYS[2], node)
-if not seen then return {'done', 0, {}, {}} end
+if not seen then return {'done', 0, {}, {}, {}} end
 
-local agents, members = {}, {}
+local agents, members, notes = {}, {}, {}
+local noted = start .. 'notes:{node:' .. node .. '}'
 for _, held in ipairs(redis.call('SPOP', KEYS[3], most)) do
   local user, connection, agent = string.match(held, '^([^\t]*)\t([^\t]*)\t(.*)$')
   redis.call('HDEL', start .. 'seats:{user:' .. user .. '}', connection)
+  local note = redis.call('HGET', noted, connection)
+  if note then
+    redis.call('HDEL', noted, connection)
+    local told = start .. 'gone:{' .. connection .. '}'
+    if ARGV[5] ~= '' and redis.call('SET', told, ARGV[7], 'NX', 'PX', 86400000) then notes[#notes + 1] = note end
+  end
   if agent ~= '' then
     local key = start .. 'agent:{agent:' .. agent .. '}'
     local holder = redis.call('GET', key)
@@ -39,6 +47,6 @@ for at = 1, #places, 2 do
     members[#members + 1] = member
   end
 end
-if redis.call('EXISTS', KEYS[3], KEYS[4]) > 0 then return {'more', seen, agents, members} end
+if redis.call('EXISTS', KEYS[3], KEYS[4]) > 0 then return {'more', seen, agents, members, notes} end
 redis.call('ZREM', KEYS[2], node)
-return {'done', seen, agents, members}
+return {'done', seen, agents, members, notes}

@@ -2,7 +2,8 @@
 -- were not given back; those of a node whose lease ended are given back by reap.lua.
 -- KEYS: nodes, the seats of the user, what the node holds, the agent (where it is one).
 -- ARGV: the node, the user, the connection, the agent or nothing, the limit or -1, `evict` or nothing, since (ms), `take` or
--- `keep`, what keys begin with, what is told to the node of a displaced connection (without the connection).
+-- `keep`, what keys begin with, what is told to the node of a displaced connection (without the connection), what is to be
+-- known of it where its node is lost, or nothing.
 local node, user, connection, agent = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local limit, since, start = tonumber(ARGV[5]), ARGV[7], ARGV[9]
 if not redis.call('ZSCORE', KEYS[1], node) then return {'lost'} end
@@ -11,6 +12,7 @@ local function strike(seat)
   redis.call('HDEL', KEYS[2], seat.connection)
   local held = user .. '\t' .. seat.connection .. '\t' .. seat.agent
   redis.call('SREM', start .. 'held:{node:' .. seat.node .. '}', held)
+  redis.call('HDEL', start .. 'notes:{node:' .. seat.node .. '}', seat.connection)
   if seat.agent ~= '' then
     local key = start .. 'agent:{agent:' .. seat.agent .. '}'
     local holder = redis.call('GET', key)
@@ -76,6 +78,11 @@ end
 
 redis.call('HSET', KEYS[2], connection, since .. '\t' .. node .. '\t' .. agent)
 redis.call('SADD', KEYS[3], user .. '\t' .. connection .. '\t' .. agent)
+if ARGV[11] ~= '' then
+  redis.call('HSET', start .. 'notes:{node:' .. node .. '}', connection, ARGV[11])
+  -- It was taken for lost, and is not.
+  if ARGV[8] == 'keep' then redis.call('DEL', start .. 'gone:{' .. connection .. '}') end
+end
 if owns then redis.call('SET', KEYS[4], user .. '\t' .. node .. '\t' .. connection .. '\t' .. since) end
 return {
   'taken', evicted and evicted.node or '', evicted and evicted.connection or '',

@@ -30,6 +30,9 @@ impl Hub {
     pub(crate) fn look_after_link(self: &Arc<Self>, now: Now) {
         let Some(link) = &self.link else { return };
         link.flush();
+        if link.has_spoken() {
+            self.claim_left(link, now);
+        }
         let mut books = self.books.lock();
         let books = &mut *books;
         self.end_long_said(books, now);

@@ -121,9 +121,18 @@ impl Hub {
 
     /// The last connection of a member went with its node.
     pub(crate) fn member_lost(&self, room: &Room, member: &str) {
+        self.tell_member(room, member, false);
+    }
+
+    /// Others were told that a member left with this node, and it is here.
+    pub(crate) fn member_found(&self, room: &Room, member: &str) {
+        self.tell_member(room, member, true);
+    }
+
+    fn tell_member(&self, room: &Room, member: &str, came: bool) {
         let (Some(link), Ok(member)) = (&self.link, serde_json::from_str::<Member>(member)) else { return };
         if self.books.lock().laws.law(room).presence.is_some() {
-            link.tell_present(room, member.present(0), false);
+            link.tell_present(room, member.present(came.into()), came);
         }
     }
 

@@ -21,6 +21,8 @@ use crate::{
     hub::{Hub, Seat, agents::Gone, books::Books, draw_id, seating::seats_taken},
 };
 
+/// So long a seat is awaited. After Redis lost everything it is given no sooner than all nodes have put back theirs.
+const SEATING: Duration = Duration::from_secs(4);
 /// So long another node has to end a connection that makes room.
 const MAKING_ROOM: Duration = Duration::from_secs(1);
 
@@ -41,6 +43,7 @@ impl Hub {
             limit: plan.connections.map(|most| most as usize),
             on_limit: plan.on_connection_limit,
             since: clock::now().wall,
+            note: self.webhooks.note(&claim, id, clock::now()),
         };
         let channels = channels(&claim, id);
         let mut seat = Seat::held(Arc::clone(self), user.clone(), id, agent.cloned());
@@ -50,7 +53,7 @@ impl Hub {
             channels.iter().map(|channel| self.claim(&mut books, link, channel)).collect()
         };
         seat.hears(channels);
-        match asked.answer().await {
+        match asked.within(SEATING).await {
             Answer::Seat(SeatAnswer::Taken { evicted, replaced }) => {
                 for (place, code) in [(replaced, Code::Replaced), (evicted, Code::Evicted)] {
                     if let Some(place) = place {
@@ -172,6 +175,15 @@ impl Hub {
     pub(crate) fn displaced(self: &Arc<Self>, connection: ConnectionId, now: Now) {
         if let Some(here) = self.occupant(connection) {
             self.give_way(here.user(), connection, here.agent().as_ref(), &Refusal::plain(Code::Replaced), now);
+        }
+    }
+
+    /// Others took this node for lost, and told that its connection is; it stands again.
+    pub(crate) fn seat_found(self: &Arc<Self>, connection: ConnectionId, now: Now) {
+        let Some(here) = self.occupant(connection) else { return };
+        self.webhooks.connected(&here, now);
+        if let Some(agent) = here.agent() {
+            self.agent_came(&mut self.books.lock(), &agent, here.user(), now);
         }
     }
 
