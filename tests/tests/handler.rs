@@ -65,8 +65,15 @@ impl MessageHandler for Service {
             "ring" => {
                 let targets = ["room:hall".parse::<Target>().unwrap()];
                 let text = json!({ "type": "bell" }).to_string();
-                let post =
-                    Post { text, targets: &targets, class: Class::Event, sender: None, counted: true, trace: None };
+                let post = Post {
+                    text,
+                    targets: &targets,
+                    class: Class::Event,
+                    sender: None,
+                    counted: true,
+                    trace: None,
+                    request: None,
+                };
                 visit.hub.post(post, visit.now).unwrap();
                 Handled::Done
             }

@@ -164,6 +164,45 @@ fn dashboards_are_measured_by_socketio_with_nothing_lost() {
 }
 
 #[test]
+fn what_is_heard_at_another_node_is_measured_beside_a_gateway_that_stands_alone() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("cluster.json");
+    let told = of_program(&["cluster", "--json", file.to_str().unwrap()]);
+    assert_eq!(told.code, Some(0), "{}{}", told.output, told.errors);
+    let report: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    let rows = report["rows"].as_array().unwrap();
+    // Rooms of ten and of twenty, not remembered and remembered, one and four under way; then as many as go through.
+    let units: Vec<u64> = rows.iter().map(|row| row["gateway"]["units"].as_u64().unwrap()).collect();
+    assert_eq!(units, [[800; 8].as_slice(), &[400; 2]].concat());
+    for row in &rows[..8] {
+        assert_eq!(
+            (&row["peers"][0]["name"], &row["peers"][0]["side"]["units"]),
+            (&"alone".into(), &800.into()),
+            "{row}"
+        );
+        for figure in ["timesAlone", "spokenMicros", "postedMicros", "redisMicros"] {
+            assert!(number(&row["figures"][figure]) > 0.0, "{figure}: {row}");
+        }
+    }
+    for row in &rows[8..] {
+        assert!(
+            number(&row["figures"]["perSecondAtSeventyPercent"]) > number(&row["figures"]["redisPercent"]),
+            "{row}"
+        );
+    }
+}
+
+#[test]
+fn without_a_redis_to_meet_at_it_is_said_what_to_install() {
+    let arguments = ["cluster", "--size", "tiny", "--gateway", program().to_str().unwrap()];
+    let told = Command::new(loadtest()).args(arguments).env("PATH", "").output().unwrap();
+    let errors = String::from_utf8(told.stderr).unwrap();
+    assert!(told.status.code() == Some(2) && errors.contains("install Redis 7"), "{errors}");
+    let told = run(&["cluster", "--url", "ws://127.0.0.1:1"]);
+    assert!(told.code == Some(2) && told.errors.contains("leave out --url"), "{}", told.errors);
+}
+
+#[test]
 fn a_figure_above_its_threshold_fails_the_run() {
     let told = of_program(&["echo", "--max-ratio", "0.001"]);
     assert_eq!(told.code, Some(1), "{}", told.errors);

@@ -10,6 +10,7 @@
 use gateway_tests::{
     Options, TestClient, TestGateway, eventually,
     receiver::{Receiver, Request},
+    redis::Redis,
     rooms::{UNLIMITED, agent, dashboard},
     tokens::token,
 };
@@ -158,6 +159,91 @@ async fn a_handshake_and_a_message_with_a_trace_are_followed_too() {
     let begins = lines.iter().find(|line| line["message"] == "begins" && line["span"]["connectionId"] == *connection);
     let begins = &begins.expect("it is logged")["span"];
     assert!(begins["traceId"] == TRACE && begins["requestId"].is_string(), "{begins}");
+}
+
+/// The line of the log of a node that says this of that trace.
+async fn line_of(node: &TestGateway, says: &str, trace: &str) -> Value {
+    eventually(10, says, async || {
+        let of_it =
+            |line: &Value| line["message"] == says && (line["traceId"] == trace || line["span"]["traceId"] == trace);
+        logged(node).into_iter().find(of_it)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trace_and_the_request_that_it_belongs_to_are_followed_to_other_nodes() {
+    let redis = Redis::start();
+    let config = format!(
+        "[server]\nlog = \"info,gateway_server=debug\"\nlog_format = \"json\"\n{UNLIMITED}\
+         [[rooms.rules]]\nmatch = \"news\"\njoin = [{{ role = \"dashboard\" }}]\n\
+         [[routes]]\nfrom = \"dashboard\"\ntypes = [\"command\"]\nto = \"agent:{{payload.agentId}}\"\nreply_timeout = \"30s\"\n\
+         [[routes]]\nfrom = \"dashboard\"\ntypes = [\"note\"]\nto = \"agent:{{payload.agentId}}\"\n"
+    );
+    let nodes = TestGateway::joined(2, &redis, &config);
+    for node in &nodes {
+        eventually(20, "the node reaches the other", async || {
+            (node.api("GET", "/readyz", None).await.1["status"] == "ok").then_some(())
+        })
+        .await;
+    }
+    let (mut ann, mut press) = (dashboard(&nodes[0], "ann").await, agent(&nodes[1], "press").await);
+
+    // A command: both nodes name its trace, and the request that the agent reads.
+    ann.send(json!({"type": "command", "id": "1", "payload": {"agentId": "press"}, "traceparent": PARENT})).await;
+    let request = press.json().await;
+    assert_eq!(request["traceparent"], PARENT, "it is passed on as it is");
+    press.send(json!({"type": "reply", "replyTo": request["requestId"], "payload": "stopped"})).await;
+    assert_eq!(ann.json().await["payload"], "stopped");
+    line_of(&nodes[0], "a message of a trace", TRACE).await;
+    for (node, says) in nodes.iter().zip(["asks at another node", "asked at another node"]) {
+        let line = line_of(node, says, TRACE).await;
+        assert_eq!(line["requestId"], request["requestId"], "{line}");
+        assert!(line["node"].is_string(), "{line}");
+    }
+
+    // A message that nobody has to answer.
+    let other = PARENT.replace("0af7", "beef");
+    ann.tell(json!({"type": "note", "payload": {"agentId": "press"}, "traceparent": other})).await;
+    assert_eq!(press.json().await["traceparent"], other);
+    line_of(&nodes[1], "said at another node", &TRACE.replace("0af7", "beef")).await;
+
+    // What a backend publishes, and what it asks: the call is named at both nodes, with a trace and without.
+    let event = json!({"to": ["agent:press"], "type": "note", "payload": 1});
+    let answer = call(&nodes[0], "/api/v1/events", "service", &[&PARENT.replace("0af7", "cafe")], &event).await;
+    assert_eq!(answer.status(), 200);
+    let trace = TRACE.replace("0af7", "cafe");
+    let (said, heard) =
+        (line_of(&nodes[0], "published", &trace).await, line_of(&nodes[1], "said at another node", &trace).await);
+    assert_eq!(
+        (&said["span"]["requestId"], said["span"]["requestId"].is_string()),
+        (&heard["requestId"], true),
+        "{heard}"
+    );
+    press.json().await;
+    let asked = json!({"type": "command", "payload": {"do": "stop"}});
+    let parent = PARENT.replace("0af7", "f00d");
+    let parents = [parent.as_str()];
+    let asking = call(&nodes[0], "/api/v1/agents/press/requests", "service", &parents, &asked);
+    let answering = async {
+        let request = press.json().await;
+        press.send(json!({"type": "reply", "replyTo": request["requestId"], "payload": "stopped"})).await;
+        request
+    };
+    let (answer, request) = tokio::join!(asking, answering);
+    assert_eq!(answer.status(), 200);
+    let line = line_of(&nodes[1], "asked at another node", &TRACE.replace("0af7", "f00d")).await;
+    assert_eq!(line["requestId"], request["requestId"], "{line}");
+
+    assert_eq!(call(&nodes[0], "/api/v1/events", "service", &[], &event).await.status(), 200);
+    press.json().await;
+    let published = logged(&nodes[0]).into_iter().rfind(|line| line["message"] == "published").expect("it is logged");
+    let id = &published["span"]["requestId"];
+    let line = eventually(10, "it is logged at the other node", async || {
+        logged(&nodes[1]).into_iter().find(|line| line["message"] == "said at another node" && line["requestId"] == *id)
+    })
+    .await;
+    assert!(line.get("traceId").is_none(), "nobody named one: {line}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,7 @@
 //! The load test: what the gateway costs on this machine, beside the floor.
 //!
 //! Read it in the order of a run. [`options`] and [`sizes`] say what is wanted; [`subject`] is a server under load,
-//! a gateway, the [`floor`] or one of its [`peers`]; [`scenario`] loads it with a [`crowd`] of clients, who come in with tokens of the [`mint`],
+//! a gateway, the [`floor`] or one of its [`peers`], and gateways meet at a [`redis`]; [`scenario`] loads it with a [`crowd`] of clients, who come in with tokens of the [`mint`],
 //! speak a [`protocol`] in the frames of [`wire`], and hold everything that they hear against a [`tally`]. [`machine`] tells
 //! what it cost, [`sample`] sums it up, [`verdict`] judges, [`targets`] holds it against where the gateway wants to be, and
 //! [`report`] tells.
@@ -17,6 +17,7 @@ pub mod mint;
 pub mod options;
 pub mod peers;
 pub mod protocol;
+pub mod redis;
 pub mod report;
 pub mod sample;
 pub mod scenario;
@@ -60,8 +61,8 @@ pub fn run(options: &Options) -> Result<Vec<String>> {
     }
     let sizes = options.sizes.sizes(2 + options.peers.chosen.len())?;
     options.peers.check()?;
-    let source = options.target.source()?;
     let scenarios = options.scenarios()?;
+    let source = options.target.source()?;
     let cores = settle(&options.place);
     let bench = Bench {
         source: &source,

@@ -36,6 +36,14 @@ impl Cores {
         done
     }
 
+    /// Does something on both: what is started there goes where the system puts it.
+    pub fn on_both<T>(self, work: impl FnOnce() -> T) -> T {
+        stay_on(&[self.server, self.client]);
+        let done = work();
+        pin(self.client);
+        done
+    }
+
     /// Goes to the client's processor.
     pub fn take_client(self) {
         pin(self.client);
@@ -43,8 +51,12 @@ impl Cores {
 }
 
 fn pin(core: usize) {
+    stay_on(&[core]);
+}
+
+fn stay_on(cores: &[usize]) {
     let mut set = CpuSet::new();
-    set.set(core);
+    cores.iter().for_each(|core| set.set(*core));
     // Where it is not allowed, the figures are noisier, and nothing else.
     let _ = sched_setaffinity(None, &set);
 }

@@ -30,7 +30,7 @@ pub struct Options {
     /// A part of it alone
     #[command(subcommand)]
     pub part: Option<Part>,
-    /// What to measure; absent: everything
+    /// What to measure; absent: everything but `cluster`
     #[arg(value_enum)]
     pub scenarios: Vec<Scenario>,
     /// How much
@@ -152,7 +152,10 @@ impl Options {
         if let Some(other) = self.scenarios.iter().find(|scenario| !spoken.contains(scenario)) {
             bail!("`{}` is not measured by Socket.IO: leave it out, or leave out --protocol", other.name());
         }
-        Ok(if self.scenarios.is_empty() { spoken } else { &self.scenarios })
+        if self.target.url.is_some() && self.scenarios.contains(&Scenario::Cluster) {
+            bail!("`cluster` starts gateways of its own: leave out --url, or leave it out");
+        }
+        Ok(if self.scenarios.is_empty() { self.protocol.usual() } else { &self.scenarios })
     }
 }
 
@@ -221,7 +224,13 @@ mod tests {
         assert_eq!(by_socketio.scenarios().unwrap().len(), 5);
         assert!(Options::parse_from(["loadtest", "slow", "--protocol", "socketio"]).scenarios().is_err());
         assert_eq!(options.algorithms, [Algorithm::EdDsa]);
-        assert_eq!(Options::parse_from(["loadtest"]).scenarios().unwrap().len(), 11, "nothing named is everything");
+        assert_eq!(
+            Options::parse_from(["loadtest"]).scenarios().unwrap().len(),
+            11,
+            "nothing named is all that needs no Redis"
+        );
+        let running = ["loadtest", "cluster", "--url", "ws://127.0.0.1:1"];
+        assert!(Options::parse_from(running).scenarios().is_err(), "a gateway that runs is not joined to another");
     }
 
     #[test]

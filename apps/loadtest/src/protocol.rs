@@ -23,6 +23,26 @@ impl Tongue {
     pub fn scenarios(self) -> &'static [Scenario] {
         match self {
             Self::Native => Scenario::value_variants(),
+            Self::SocketIo => self.usual(),
+        }
+    }
+
+    /// What is measured where nothing is named: all that needs no other program.
+    pub fn usual(self) -> &'static [Scenario] {
+        match self {
+            Self::Native => &[
+                Scenario::Handshake,
+                Scenario::Idle,
+                Scenario::Fanout,
+                Scenario::Echo,
+                Scenario::Command,
+                Scenario::Targeted,
+                Scenario::Churn,
+                Scenario::Storm,
+                Scenario::Leave,
+                Scenario::Growth,
+                Scenario::Slow,
+            ],
             Self::SocketIo => {
                 &[Scenario::Handshake, Scenario::Idle, Scenario::Fanout, Scenario::Echo, Scenario::Targeted]
             }

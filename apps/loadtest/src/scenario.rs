@@ -3,6 +3,7 @@
 
 mod arrivals;
 mod churn;
+mod cluster;
 mod fanout;
 mod field;
 mod growth;
@@ -33,6 +34,9 @@ use crate::{
     tally::Tally,
 };
 
+/// What tokens are signed by where nothing else is wanted.
+const HS256: [Algorithm; 1] = [Algorithm::Hs256];
+
 /// A scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -59,6 +63,9 @@ pub enum Scenario {
     Growth,
     /// A room in which some do not read.
     Slow,
+    /// Two gateways that act as one: what is said at one of them, and heard at the other. Needs a redis-server, and is
+    /// measured where it is named.
+    Cluster,
 }
 
 /// What all scenarios work with.
@@ -95,6 +102,7 @@ impl Scenario {
             Self::Leave => leave::run(bench),
             Self::Growth => growth::run(bench),
             Self::Slow => slow::run(bench),
+            Self::Cluster => cluster::run(bench),
         }
     }
 
@@ -112,6 +120,7 @@ impl Scenario {
             Self::Leave => "leave",
             Self::Growth => "growth",
             Self::Slow => "slow",
+            Self::Cluster => "cluster",
         }
     }
 }
@@ -119,7 +128,7 @@ impl Scenario {
 impl Bench<'_> {
     /// A gateway, with the first of the algorithms.
     fn gateway(&self) -> Result<Subject> {
-        self.source.open(&[Algorithm::Hs256], "", self.cores, self.tongue)
+        self.source.open(&HS256, "", self.cores, self.tongue)
     }
 
     /// The floor, where it is measured.

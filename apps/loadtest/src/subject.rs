@@ -5,8 +5,8 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
-    net::{SocketAddr, ToSocketAddrs},
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream, ToSocketAddrs},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -35,6 +35,8 @@ const REST: Duration = Duration::from_millis(20);
 const STIR: Duration = Duration::from_micros(1500);
 /// Nobody waits longer for rest: meanwhile the clients answer no pings.
 const MOST_REST: Duration = Duration::from_secs(3);
+/// It says no more of itself than that, in bytes.
+const MOST_TOLD: u64 = 64 << 10;
 /// The door of dashboards.
 const DASHBOARD: &str = "/ws/dashboard";
 const LISTENING: &str = "listening for clients address=\"";
@@ -217,6 +219,31 @@ impl Subject {
     fn entrance(&self, protocol: Protocol, path: &str, token: &str) -> Entrance {
         let (request, credentials) = (protocol.request(path, token), protocol.credentials(token));
         Entrance { address: self.address, request, protocol, credentials, receive_buffer: None }
+    }
+
+    /// Waits until it says that it is in no trouble: that it reaches the others, where it has any.
+    pub fn joined(&self) -> Result<()> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let told = self.readiness().unwrap_or_default();
+            if told.contains(r#""status":"ok""#) {
+                return Ok(());
+            }
+            if Instant::now() > end {
+                bail!("the gateway does not become ready; it says: {told}");
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// What it says of itself.
+    fn readiness(&self) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+        let mut text = String::new();
+        stream.take(MOST_TOLD).read_to_string(&mut text)?;
+        Ok(text)
     }
 
     /// The processor time that it has used.

@@ -9,6 +9,7 @@ mod keeping;
 mod letter;
 mod pump;
 mod tickets;
+pub(crate) mod told;
 
 use std::{
     sync::{

@@ -13,7 +13,7 @@ pub mod written;
 use std::sync::Arc;
 
 use gateway_domain::{
-    Code, EventId, Now, Refusal, UserId,
+    Code, EventId, Now, Refusal, RequestId, UserId,
     event::{Event, check_kind},
     target::Target,
     trace::Trace,
@@ -66,6 +66,8 @@ pub struct Draft {
     pub event_id: Option<EventId>,
     /// The trace that it belongs to.
     pub trace: Option<Trace>,
+    /// The call that it came with.
+    pub request: Option<RequestId>,
 }
 
 /// What came of it.
@@ -228,8 +230,8 @@ impl Publisher {
         let text = event
             .to_text()
             .map_err(|fault| Refusal::plain(Code::Internal).because(format!("an event has no JSON form: {fault}")))?;
-        let (targets, trace) = (&draft.to, draft.trace);
-        self.hub.post(Post { text, targets, class: Class::Event, sender: None, counted: true, trace }, now)
+        let (targets, trace, request) = (&draft.to, draft.trace, draft.request);
+        self.hub.post(Post { text, targets, class: Class::Event, sender: None, counted: true, trace, request }, now)
     }
 
     /// Forgets what is too long ago.

@@ -207,6 +207,7 @@ async fn more_than_can_be_carried_is_refused_and_counted() {
             sender: None,
             counted: true,
             trace: None,
+            request: None,
         };
         hall.hub.post(post, clock::now())
     };

@@ -24,7 +24,7 @@ const IN_FLIGHT: usize = 64;
 
 /// How words go.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
+pub(super) enum Way {
     /// Back to the speaker.
     Echo,
     /// To an agent, and its answer back.
@@ -35,8 +35,11 @@ enum Way {
     ByHttp,
 }
 
-struct Pairs {
-    subject: Subject,
+/// Those who speak, and those who hear them.
+pub(super) struct Pairs {
+    pub(super) subject: Subject,
+    /// Where they speak, where that is not where they are heard.
+    pub(super) told_at: Option<Subject>,
     crowd: Crowd,
     talk: Talk,
 }
@@ -83,7 +86,7 @@ pub(super) fn targeted(bench: &Bench<'_>) -> Result<Vec<Row>> {
 
 fn rows(bench: &Bench<'_>, way: Way, scenario: &str, case: String, unit: &str, units: u64) -> Result<Row> {
     let count = bench.sizes.pairs;
-    let load = |subject: Subject| Pairs::open(subject, way, count);
+    let load = |subject: Subject| Pairs::open(subject, None, way, count);
     let mut field = match way {
         Way::Echo | Way::InBand => Field::open(bench, load)?,
         // Nothing on the floor speaks HTTP, and the peers have no agents.
@@ -104,11 +107,13 @@ fn rows(bench: &Bench<'_>, way: Way, scenario: &str, case: String, unit: &str, u
 }
 
 impl Pairs {
-    fn open(subject: Subject, way: Way, count: usize) -> Result<Self> {
+    /// So many, some of them perhaps at another server.
+    pub(super) fn open(subject: Subject, told_at: Option<Subject>, way: Way, count: usize) -> Result<Self> {
         let mut crowd = Crowd::new()?;
+        let there = told_at.as_ref().unwrap_or(&subject);
         let each = |door: &dyn Fn(usize) -> Result<Entrance>| (0..count).map(door).collect::<Result<Vec<Entrance>>>();
         let dashboard =
-            |n: usize| subject.door("/ws/dashboard", &format!("speaker-{n}"), "dashboard", &format!("/pair/{n}"));
+            |n: usize| there.door("/ws/dashboard", &format!("speaker-{n}"), "dashboard", &format!("/pair/{n}"));
         let hearer =
             |path: &str, role: &str, n: usize| subject.door(path, &format!("hearer-{n}"), role, &format!("/pair/{n}"));
         let speakers = match way {
@@ -126,17 +131,18 @@ impl Pairs {
         let hearers = Arrivals::all_through(&mut crowd, &hearers, IN_FLIGHT)?;
         let mut host = String::new();
         if way == Way::ByHttp {
-            host = format!("host: localhost\r\nauthorization: Bearer {}", subject.service_token()?);
+            host = format!("host: localhost\r\nauthorization: Bearer {}", there.service_token()?);
             for _ in 0..count {
-                speakers.push(crowd.voices.enter(&subject.http_door())?);
+                speakers.push(crowd.voices.enter(&there.http_door())?);
             }
         }
         let hearers = if way == Way::Echo { speakers.clone() } else { hearers };
         let talk = Talk::new(way, protocol, host, speakers, &hearers);
-        Ok(Self { subject, crowd, talk })
+        Ok(Self { subject, told_at, crowd, talk })
     }
 
-    fn round(&mut self, units: u64) -> Result<Sample> {
+    /// So many words.
+    pub(super) fn round(&mut self, units: u64) -> Result<Sample> {
         let round = Round::begin(&self.subject);
         let talk = &mut self.talk;
         (talk.begun, talk.done, talk.wanted, talk.failed) = (0, 0, units, 0);

@@ -1,6 +1,9 @@
 //! A room with one who tells and many who hear, each of whom must hear all, in order.
 
-use std::time::{Duration, Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, ensure};
 
@@ -19,9 +22,21 @@ const IN_FLIGHT: usize = 64;
 /// What a client that does not read lets the kernel take.
 const SMALL_BUFFER: usize = 16 << 10;
 
+/// Which room, and what is said so that it is heard there.
+#[derive(Clone, Copy)]
+pub(super) struct Words {
+    pub(super) room: &'static str,
+    pub(super) kind: &'static str,
+}
+
+const USUAL: Words = Words { room: "load", kind: "tell" };
+
 /// The room, and everybody in it.
 pub(super) struct Room {
     pub(super) subject: Subject,
+    /// Where it is told, where that is not where it is heard.
+    pub(super) told_at: Option<Subject>,
+    words: Words,
     crowd: Crowd,
     protocol: Protocol,
     teller: usize,
@@ -80,11 +95,25 @@ impl Hearing {
 impl Room {
     /// A room of so many, and some more who will not read.
     pub(super) fn open(subject: Subject, hearers: usize, stalled: usize) -> Result<Self> {
+        Self::told_at(subject, None, USUAL, hearers, stalled)
+    }
+
+    /// The same, where it may be told at another server.
+    pub(super) fn told_at(
+        subject: Subject,
+        told_at: Option<Subject>,
+        words: Words,
+        hearers: usize,
+        stalled: usize,
+    ) -> Result<Self> {
         let mut crowd = Crowd::new()?;
         let door = |name: &str, n: usize, on_floor: &str| {
             subject.door("/ws/dashboard", &format!("{name}-{n}"), "dashboard", on_floor)
         };
-        let teller = door("teller", 0, "/tell")?;
+        let teller = match &told_at {
+            Some(there) => there.door("/ws/dashboard", "teller-0", "dashboard", "/tell")?,
+            None => door("teller", 0, "/tell")?,
+        };
         let protocol = teller.protocol;
         let mut doors: Vec<Entrance> = (0..hearers).map(|n| door("hearer", n, "/fan")).collect::<Result<_>>()?;
         for n in 0..stalled {
@@ -98,7 +127,7 @@ impl Room {
         let highest = members.iter().copied().max().unwrap_or(0).max(teller);
         hearing.counts = vec![true; highest + 1];
         hearing.protocol = Some(protocol);
-        if let Some(subscribe) = protocol.subscribe("load") {
+        if let Some(subscribe) = protocol.subscribe(words.room) {
             for id in &members {
                 crowd.voices.say(*id, &subscribe);
             }
@@ -107,7 +136,7 @@ impl Room {
                 hearing.hear(id, heard, at);
             };
             let done = crowd.until(&mut hearing, PATIENCE, hear, |hearing| hearing.subscribed >= all)?;
-            ensure!(done, "only {} of {all} clients could subscribe to the room `load`", hearing.subscribed);
+            ensure!(done, "only {} of {all} clients could subscribe to the room `{}`", hearing.subscribed, words.room);
         }
         let stalled = members.split_off(hearers.min(members.len()));
         for id in &stalled {
@@ -117,7 +146,7 @@ impl Room {
             }
         }
         hearing.hearers = members;
-        Ok(Self { subject, crowd, protocol, teller, stalled, hearing, latest: 0 })
+        Ok(Self { subject, told_at, words, crowd, protocol, teller, stalled, hearing, latest: 0 })
     }
 
     /// Lets others in, who do not subscribe.
@@ -176,6 +205,32 @@ impl Room {
         self.end(round, count)
     }
 
+    /// Says as much as in that round, at its pace, to a room that nobody is in; what that cost the server, for a message.
+    pub(super) fn tell_nobody(
+        &mut self,
+        like: &Sample,
+        kind: &str,
+        window: u64,
+        size: usize,
+    ) -> Result<Option<Duration>> {
+        let messages = like.units / (self.hearing.hearers.len() as u64).max(1);
+        let batches = u32::try_from(messages.div_ceil(window).max(1))?;
+        let frame = self.protocol.message(kind, None, &payload(0, "", size));
+        let frames = frame.repeat(usize::try_from(window)?);
+        self.subject.rest();
+        let (before, began) = (self.subject.cpu(), Instant::now());
+        for nth in 0..batches {
+            let due = began + like.elapsed * nth / batches;
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            self.crowd.voices.say(self.teller, &frames);
+        }
+        self.subject.rest();
+        // What came back meanwhile is no word of this room.
+        self.turn(Duration::ZERO)?;
+        let spent = self.subject.cpu().zip(before).map(|(after, before)| after.saturating_sub(before));
+        Ok(spent.map(|spent| spent / batches / u32::try_from(window).unwrap_or(1)))
+    }
+
     /// Lets those who stalled read; how many of them the server has let go.
     pub(super) fn cut(&mut self) -> Result<usize> {
         let mut hear = |hearing: &mut Hearing, _: &mut Voices, id: usize, heard: Heard<'_>, at: Instant| {
@@ -201,7 +256,7 @@ impl Room {
         let mut frames = Vec::new();
         for _ in 0..count {
             self.latest += 1;
-            frames.append(&mut self.protocol.message("tell", None, &payload(self.latest, "", size)));
+            frames.append(&mut self.protocol.message(self.words.kind, None, &payload(self.latest, "", size)));
         }
         let now = Instant::now();
         self.hearing.said.extend((0..count).map(|_| now));
@@ -230,6 +285,9 @@ impl Room {
         let units = told * hearing.hearers.len() as u64;
         let gone = std::mem::take(&mut hearing.gone);
         let latency = hearing.latency.take().unwrap_or_default();
+        if let Some(there) = &mut self.told_at {
+            there.check()?;
+        }
         round.end(&mut self.subject, units, latency, &mut hearing.tally, gone)
     }
 }

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use gateway_domain::{
     AgentId, Code, ConnectionId, Refusal, RequestId, Room, UserId, ban::Ban, revocation::Revocation, rooms::Present,
-    route::Correlation,
+    route::Correlation, trace::Trace,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+use super::told;
 
 /// The version of letters as they are written here.
 const VERSION: u32 = 1;
@@ -89,6 +91,9 @@ pub(crate) struct Ask {
     pub(crate) asker_id: Option<Box<str>>,
     pub(crate) correlation: Option<Correlation>,
     pub(crate) timeout_millis: u64,
+    /// The trace that it belongs to.
+    #[serde(default, with = "told", skip_serializing_if = "Option::is_none")]
+    pub(crate) traceparent: Option<Trace>,
     pub(crate) text: String,
 }
 
@@ -186,6 +191,8 @@ mod tests {
     use gateway_domain::route::Scalar;
     use uuid::Uuid;
 
+    const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
     #[test]
     fn a_letter_survives_the_way() {
         let ask = Ask {
@@ -195,11 +202,13 @@ mod tests {
             asker_id: Some("q\"1".into()),
             correlation: Some(Correlation { path: "payload.id".into(), value: Scalar::Integer(i128::from(u64::MAX)) }),
             timeout_millis: 1500,
+            traceparent: TRACE.parse().ok(),
             text: r#"{"type":"x"}"#.into(),
         };
         let text = Letter::Ask(Box::new(ask)).to_text();
         let Some(Letter::Ask(read)) = Letter::read(&text) else { panic!("{text}") };
         assert_eq!((read.timeout(), read.asker_id.as_deref()), (Duration::from_millis(1500), Some("q\"1")));
+        assert_eq!(read.traceparent.map(|trace| trace.to_string()).as_deref(), Some(TRACE));
         assert_eq!(read.correlation.unwrap().value, Scalar::Integer(i128::from(u64::MAX)));
         let found = Found {
             total: 3,
@@ -216,8 +225,18 @@ mod tests {
     fn what_a_newer_release_writes_is_let_go_or_read_as_far_as_it_is_known() {
         assert!(Letter::read(r#"{"v":2,"letter":{"sing":{"song":1}}}"#).is_none());
         assert!(Letter::read("nonsense").is_none());
+        let older = Letter::read(&older_ask(r#""#)).zip(Letter::read(&older_ask(r#","traceparent":[1]"#)));
+        let (Letter::Ask(older), Letter::Ask(newer)) = older.unwrap() else { panic!("these ask") };
+        assert_eq!((older.traceparent, newer.traceparent), (None, None));
         let newer = r#"{"v":2,"mood":"good","letter":{"counted":{"ticket":7,"hearings":1,"count":3,"more":true}}}"#;
         assert!(matches!(Letter::read(newer), Some(Letter::Counted { ticket: 7, hearings: 1, count: 3 })));
+    }
+
+    fn older_ask(more: &str) -> String {
+        let id = Uuid::nil();
+        format!(
+            r#"{{"v":1,"letter":{{"ask":{{"request":"{id}","receiver":"{id}","asker":"{id}","timeout_millis":5,"text":"{{}}"{more}}}}}}}"#
+        )
     }
 
     #[test]

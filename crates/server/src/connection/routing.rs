@@ -239,7 +239,8 @@ impl<L: Line> Connection<L> {
         if let Some(timeout) = route.reply_timeout() {
             if self.house.hub.link().is_some() {
                 let asker_id = id.map(Into::into);
-                let asking = Asker { asker, asker_id, targets, timeout, correlation };
+                let trace = message.trace();
+                let asking = Asker { asker, asker_id, targets, timeout, correlation, trace };
                 return self.ask_abroad(message, asking, text, now);
             }
             let asking = Asking { asker, asker_id: id, targets: &targets, timeout, correlation: correlation.clone() };
@@ -258,7 +259,8 @@ impl<L: Line> Connection<L> {
         let text = text(None);
         let bytes = text.len();
         let trace = message.trace();
-        let post = Post { text, targets: &targets, class, sender: Some(asker), counted: message.ack, trace };
+        let post =
+            Post { text, targets: &targets, class, sender: Some(asker), counted: message.ack, trace, request: None };
         match self.house.hub.post(post, now) {
             Ok(Posted::Done(count)) if self.underway.is_some() => {
                 // The answers come in the order of what was said.

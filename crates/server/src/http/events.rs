@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clock, hub,
     publish::{
-        Published,
+        Draft, Published,
         written::{Batch, MOST_BATCH_BYTES, MOST_BYTES, Unfit, Written},
     },
     refusal::ErrorPayload,
@@ -123,7 +123,7 @@ enum Outcome {
 /// Publishes one event.
 pub(super) async fn publish(site: &Site, call: &Call, body: impl BodyStream) -> Answer {
     let written: Written = read(&call.headers, body, MOST_BYTES, None).await?;
-    let draft = written.draft(&site.house.publisher, call.trace)?;
+    let draft = Draft { request: Some(call.request_id), ..written.draft(&site.house.publisher, call.trace)? };
     let published = site.house.publisher.publish(&draft, clock::now()).await?;
     let Published { event_id, delivered, .. } = &published;
     tracing::debug!(eventId = %event_id, delivered, "published");
@@ -135,9 +135,10 @@ pub(super) async fn publish_all(site: &Site, call: &Call, body: impl BodyStream)
     let batch: Batch = read(&call.headers, body, MOST_BATCH_BYTES, None).await?;
     let drafts = batch.drafts(&site.house.publisher, call.trace)?;
     let mut results = Vec::with_capacity(drafts.len());
-    for draft in &drafts {
+    for draft in drafts {
+        let draft = Draft { request: Some(call.request_id), ..draft };
         // One that cannot be told any more does not take back those before it: each says what became of it.
-        results.push(match site.house.publisher.publish(draft, clock::now()).await {
+        results.push(match site.house.publisher.publish(&draft, clock::now()).await {
             Ok(published) => Outcome::Told(told(published)),
             Err(refusal) => Outcome::NotTold { error: ErrorPayload::of(&refusal).into_owned() },
         });

@@ -126,7 +126,15 @@ impl Hub {
         // Nobody waits for it, and where the house is too busy for it the loss is counted there.
         let _ = self.post_in(
             books,
-            Post { text, targets: &targets, class: Class::Control, sender: None, counted: false, trace: None },
+            Post {
+                text,
+                targets: &targets,
+                class: Class::Control,
+                sender: None,
+                counted: false,
+                trace: None,
+                request: None,
+            },
             now,
         );
     }

@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gateway_domain::{ConnectionId, Now, Refusal, RequestId, target::Target};
+use gateway_domain::{ConnectionId, Now, Refusal, RequestId, target::Target, trace::Trace};
 use gateway_transport::Text;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -49,6 +49,7 @@ impl Hub {
         self: &Arc<Self>,
         targets: &[Target],
         timeout: Duration,
+        trace: Option<Trace>,
         text: impl FnOnce(ConnectionId, RequestId) -> String,
         now: Now,
     ) -> Result<Calling, Refusal> {
@@ -60,7 +61,7 @@ impl Hub {
         let calling = Calling { hub: Arc::clone(self), asker, progress: hears_progress, end: hears_end };
         let id = RequestId::new(Uuid::new_v4());
         let text = text(asker, id);
-        let asking = Asker { asker, asker_id: None, targets: targets.to_vec(), timeout, correlation: None };
+        let asking = Asker { asker, asker_id: None, targets: targets.to_vec(), timeout, correlation: None, trace };
         self.ask_abroad(asking, id, text, now).await?;
         Ok(calling)
     }

@@ -20,8 +20,8 @@ use std::{
 };
 
 use gateway_domain::{
-    Code, ConnectionId, Now, Refusal, Room, Tick, history::Position, registry::Registry, relay, rooms::Rooms,
-    target::Target, trace::Trace,
+    Code, ConnectionId, Now, Refusal, RequestId, Room, Tick, history::Position, registry::Registry, relay,
+    rooms::Rooms, target::Target, trace::Trace,
 };
 use gateway_transport::Text;
 use tokio::{sync::oneshot, task::yield_now};
@@ -55,8 +55,10 @@ pub struct Post<'a> {
     pub class: Class,
     /// Who says it: it hears itself only where it is a target of its own.
     pub sender: Option<ConnectionId>,
-    /// The trace that it belongs to, for webhooks.
+    /// The trace that it belongs to, for webhooks and other nodes.
     pub trace: Option<Trace>,
+    /// The call that says it, for the logs of other nodes.
+    pub request: Option<RequestId>,
     /// Whether it is to be known to how many it was told.
     pub counted: bool,
 }

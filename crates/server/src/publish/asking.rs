@@ -129,7 +129,7 @@ impl Question {
             let from = Origin { connection_id, user_id: user, agent_id: None, role: Some(role) }.to_json();
             Relay { message: &message, kind, from: &from, request_id: Some(request) }.to_text()
         };
-        hub.call(&[Target::Agent(agent.clone())], *timeout, text, now).await
+        hub.call(&[Target::Agent(agent.clone())], *timeout, *trace, text, now).await
     }
 }
 

@@ -121,7 +121,7 @@ fn drafted(written: Written, place: &str, publisher: &Publisher, trace: Option<T
     }
     let event_id = written.event_id.as_deref().map(str::parse::<EventId>).transpose();
     let event = event_id.clone().unwrap_or(None);
-    let draft = Draft { to, kind: written.kind, payload: written.payload, event_id: event, trace };
+    let draft = Draft { to, kind: written.kind, payload: written.payload, event_id: event, trace, request: None };
     if faults.is_empty() {
         faults = publisher.faults(&draft);
     }

@@ -153,7 +153,15 @@ impl Hall {
         let targets: Vec<_> = targets.iter().map(|text| target(&text.replace("ONE", &own))).collect();
         let text = format!(r#"{{"type":"say","n":{n}}}"#);
         self.hub.post(
-            Post { text, targets: &targets, class: Class::Event, sender: id, counted: true, trace: None },
+            Post {
+                text,
+                targets: &targets,
+                class: Class::Event,
+                sender: id,
+                counted: true,
+                trace: None,
+                request: None,
+            },
             clock::now(),
         )
     }

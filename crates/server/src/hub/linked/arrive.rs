@@ -48,6 +48,8 @@ impl Hub {
         let is_own = from == *link.node();
         if is_own {
             Self::comes_around(books, ticket);
+        } else {
+            head.is_noted(&from);
         }
         let report =
             if is_own || head.counted { Report::Node { node: from, ticket, hearings } } else { Report::Nobody };
@@ -58,7 +60,8 @@ impl Hub {
             class: head.class(),
             sender: head.sender,
             counted: head.counted,
-            trace: None,
+            trace: head.traceparent,
+            request: head.request,
         };
         self.tell(books, post, Offsets::Given(&places), report, now);
     }

@@ -12,7 +12,9 @@ use gateway_domain::{
     pending::{Beyond, Request},
     route::Correlation,
     target::Target,
+    trace::Trace,
 };
+use tracing::field::display;
 
 use super::{
     cut_off,
@@ -43,11 +45,13 @@ pub struct Asker {
     pub timeout: Duration,
     /// What request and answers carry themselves.
     pub correlation: Option<Correlation>,
+    /// The trace that it belongs to.
+    pub trace: Option<Trace>,
 }
 
 impl Asker {
     fn asking(&self) -> Asking<'_> {
-        let Self { asker, asker_id, targets, timeout, correlation } = self;
+        let Self { asker, asker_id, targets, timeout, correlation, .. } = self;
         let (asker_id, correlation) = (asker_id.as_deref(), correlation.clone());
         Asking { asker: *asker, asker_id, targets, timeout: *timeout, correlation }
     }
@@ -171,7 +175,7 @@ impl Hub {
         (node, receiver): (&NodeId, ConnectionId),
         text: String,
     ) -> Result<bool, Refusal> {
-        let Asker { asker, asker_id, timeout, correlation, .. } = asking;
+        let Asker { asker, asker_id, timeout, correlation, trace, .. } = asking;
         let request = Request {
             id,
             asker: *asker,
@@ -188,8 +192,11 @@ impl Hub {
             asker_id: asker_id.clone(),
             correlation: correlation.clone(),
             timeout_millis: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+            traceparent: *trace,
             text,
         }));
+        let trace = trace.map(|trace| display(trace.id));
+        tracing::debug!(%node, requestId = %id, traceId = trace, "asks at another node");
         let told = {
             let mut books = self.books.lock();
             if books.registry.get(*asker).is_none() && !books.calls.contains_key(asker) {
@@ -209,7 +216,9 @@ impl Hub {
     /// Another node's asker asks one of ours.
     pub(super) fn asked_from(self: &Arc<Self>, from: &NodeId, ask: Ask, now: Now) -> Option<Letter> {
         let timeout = ask.timeout() + GRACE;
-        let Ask { request: id, receiver, asker, asker_id, correlation, text, .. } = ask;
+        let Ask { request: id, receiver, asker, asker_id, correlation, traceparent, text, .. } = ask;
+        let trace = traceparent.map(|trace| display(trace.id));
+        tracing::debug!(node = %from, connectionId = %receiver, requestId = %id, traceId = trace, "asked at another node");
         let beyond = Some(Beyond::Asker(from.clone()));
         let request = Request { id, asker, asker_id, receiver, correlation, timeout, beyond };
         let mut books = self.books.lock();

@@ -1,14 +1,16 @@
 //! What a node has to know to hand a text out: it goes with the text, and is not remembered.
 
 use gateway_domain::{
-    ConnectionId, Room,
-    link::{Channel, Posting},
+    ConnectionId, RequestId, Room,
+    link::{Channel, NodeId, Posting},
     target::Target,
+    trace::Trace,
 };
 use serde::{Deserialize, Serialize};
+use tracing::field::display;
 
 use crate::{
-    cluster::POST_PATIENCE,
+    cluster::{POST_PATIENCE, told},
     hub::{Class, Hub, Post, books::Books},
 };
 
@@ -26,12 +28,26 @@ pub(super) struct Head {
     /// Each node tells to how many.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) counted: bool,
+    /// The trace that it belongs to.
+    #[serde(default, with = "told", skip_serializing_if = "Option::is_none")]
+    pub(super) traceparent: Option<Trace>,
+    /// The call that says it.
+    #[serde(default, with = "told", skip_serializing_if = "Option::is_none")]
+    pub(super) request: Option<RequestId>,
 }
 
 impl Head {
     /// Whom it means. What a newer release means by a target that is not known here is nobody here.
     pub(super) fn targets(&self) -> Vec<Target> {
         self.to.iter().filter_map(|target| target.parse().ok()).collect()
+    }
+
+    /// Says in the log what came, where it can be followed to whoever said it.
+    pub(super) fn is_noted(&self, from: &NodeId) {
+        if self.traceparent.is_some() || self.request.is_some() {
+            let (request, trace) = (self.request.map(display), self.traceparent.map(|trace| display(trace.id)));
+            tracing::debug!(node = %from, requestId = request, traceId = trace, "said at another node");
+        }
     }
 
     pub(super) const fn class(&self) -> Class {
@@ -70,6 +86,8 @@ impl Hub {
             control: post.class == Class::Control,
             sender: post.sender,
             counted: post.counted,
+            traceparent: post.trace,
+            request: post.request,
         };
         let head = serde_json::to_string(&head).unwrap_or_default();
         Some(Posting { channels, remembered, head, text: post.text.clone(), patience: POST_PATIENCE })
@@ -107,4 +125,37 @@ pub(super) fn room(target: &Target) -> Option<Room> {
 
 const fn is_hook(target: &Target) -> bool {
     matches!(target, Target::Webhook(_) | Target::Subscribe(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    fn read(text: &str) -> Head {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_head_of_an_older_release_has_no_trace_and_one_of_ours_brings_it() {
+        let older = read(r#"{"to":["room:x"],"counted":true}"#);
+        assert_eq!((older.traceparent, older.request, older.counted), (None, None, true));
+        assert_eq!(serde_json::to_string(&older).unwrap(), r#"{"to":["room:x"],"counted":true}"#, "as it came");
+        let request: RequestId = "793c698b-51e6-4dfc-9cba-8a7b440f155d".parse().unwrap();
+        let ours = Head { traceparent: TRACE.parse().ok(), request: Some(request), ..older };
+        let ours = read(&serde_json::to_string(&ours).unwrap());
+        assert_eq!(
+            (ours.traceparent.map(|trace| trace.to_string()).as_deref(), ours.request),
+            (Some(TRACE), Some(request))
+        );
+    }
+
+    #[test]
+    fn what_is_no_trace_here_is_none_and_takes_nothing_along() {
+        for other in [r#""nonsense""#, "7", "null", r#"{"trace":1}"#, r#"["00"]"#] {
+            let head = read(&format!(r#"{{"to":["room:x"],"traceparent":{other},"request":{other},"mood":"good"}}"#));
+            assert_eq!((head.traceparent, head.request, head.targets().len()), (None, None, 1), "{other}");
+        }
+    }
 }

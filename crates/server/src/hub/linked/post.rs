@@ -179,7 +179,8 @@ impl Hub {
         };
         self.part_rooms(books, &again.targets);
         let Again { text, targets, class, sender } = again;
-        let post = Post { text, targets: &targets, class, sender, counted: said.is_counted, trace: None };
+        let post =
+            Post { text, targets: &targets, class, sender, counted: said.is_counted, trace: None, request: None };
         let report = Report::Poster { done: said.done.take(), scope: Scope::Node, before: said.count };
         self.tell(books, post, Offsets::Own, report, now);
     }

@@ -200,7 +200,15 @@ impl World {
     pub(super) fn publish(&self, payload: &str) {
         let targets = [Target::Endpoint("/dashboard".into())];
         let text = format!(r#"{{"eventId":"e","type":"x","timestamp":"t","payload":{payload}}}"#);
-        let post = Post { text, targets: &targets, class: Class::Event, sender: None, counted: true, trace: None };
+        let post = Post {
+            text,
+            targets: &targets,
+            class: Class::Event,
+            sender: None,
+            counted: true,
+            trace: None,
+            request: None,
+        };
         self.site.house.hub.post(post, clock::now()).unwrap();
     }
 
