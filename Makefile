@@ -11,10 +11,22 @@ PURE := gateway-transport gateway-server
 FUZZ_CASES ?= 20000
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := engineio socketio websocket
+# The stories of the hub, of backends and of Socket.IO, which hold for one gateway as for several that act as one; and those
+# among the same that take long.
+STORIES := routes commands command_limits replies correlation rooms room_rules presence recovery agents_online ordering targets \
+	forging forging_at_random seats tracking refresh expiry session bans revocation node_ws \
+	example_control_centre example_nodes example_simulation \
+	publishing publishers http_requests api overview schemas webhooks any_body cors pages call_rates \
+	socketio_client socketio_raw socketio_pages
+LONG_STORIES := slow_readers publishing_at_pace openapi handshake_rates message_rates
+# How many gateways act as one there, and how many stories are told at a time.
+NODES ?= 3
+AT_ONCE ?= 3
+
 # What `make run` passes on, for instance: make run ARGS="serve --config gateway.toml"
 ARGS ?=
 
-.PHONY: help run test alone check coverage bench targets peers soak fuzz doc screenshots fmt node browser python proxies redis chart
+.PHONY: help run test stories alone check coverage bench targets peers soak fuzz doc screenshots fmt node browser python proxies redis chart
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,9 +34,15 @@ help: ## this list
 run: ## the gateway from these sources; without a configuration in dev mode on loopback (ARGS="..." is passed on)
 	$(CARGO) run --locked -p gateway -- $(ARGS)
 
-test: node browser python proxies redis ## every test of the workspace, then each library by itself
+test: node browser python proxies redis ## every test of the workspace, the stories again on three nodes, then each library by itself
 	$(CARGO) test --workspace --locked --no-fail-fast
+	$(MAKE) --no-print-directory stories
 	$(MAKE) --no-print-directory alone
+
+stories: node browser python redis ## the stories of hub, backends and Socket.IO, with every gateway NODES=3 of them, and clients at any
+	@echo "== the stories again: where one gateway is asked for there are $(NODES), joined by a Redis, and clients come to any of them"
+	@# The same binaries as of the whole workspace: nothing is built anew.
+	GATEWAY_TEST_NODES=$(NODES) $(CARGO) test --workspace --locked --no-fail-fast $(addprefix --test ,$(STORIES)) -- --test-threads=$(AT_ONCE)
 
 alone: ## each library builds by itself, with and without sockets; the domain is tested so, too
 	@# The domain is cheap enough to be tested again. The others are only checked, in their own feature graphs:
@@ -56,8 +74,9 @@ targets: ## each target of docs/performance.md beside what this machine measures
 peers: ## the servers that the load test can measure beside the gateway (loadtest --peers ws,socketio,uws), from npm
 	npm ci --prefix apps/loadtest/peers --no-audit --no-fund --ignore-scripts
 
-soak: node browser python proxies redis ## the long tests that `make test` leaves out (those marked #[ignore]), one after the other
+soak: node browser python proxies redis ## the long tests that `make test` leaves out (those marked #[ignore]) and all stories on three nodes, one after the other
 	$(CARGO) test --workspace --locked -- --ignored --test-threads=1
+	$(MAKE) --no-print-directory stories STORIES="$(STORIES) $(LONG_STORIES)" AT_ONCE=1
 
 fuzz: ## properties with many random cases (FUZZ_CASES=20000), then, with a nightly compiler and cargo-fuzz, the targets of fuzz/ (FUZZ_SECONDS=60 each)
 	@echo "files with properties:"; grep -rlE 'proptest!' crates --include='*.rs' | sed 's/^/  /' || echo "  none"

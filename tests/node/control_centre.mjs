@@ -3,12 +3,12 @@
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import WebSocket from "ws";
-import { GATEWAY, tell, tokens } from "./gateway.mjs";
+import { somewhere, tell, tokens } from "./gateway.mjs";
 
 /** A client: hands every message to whoever listens for its type, and answers PING. */
 class Client {
   constructor(path, token) {
-    this.socket = new WebSocket(`ws://${GATEWAY}${path}?token=${token}`);
+    this.socket = new WebSocket(`ws://${somewhere()}${path}?token=${token}`);
     this.handlers = new Map();
     this.greeted = this.next("CONNECTION_READY");
     this.on("PING", () => this.send("PONG", {}));

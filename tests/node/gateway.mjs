@@ -1,8 +1,19 @@
 // What the scripts share: where the gateway is, how they speak to it, and how they tell the test what came of it.
 import WebSocket from "ws";
 
-export const { GATEWAY, TOKENS } = process.env;
+export const { GATEWAY, TOKENS, NODES, SPREAD } = process.env;
 export const tokens = JSON.parse(TOKENS ?? "{}");
+
+const nodes = NODES ? NODES.split(",") : [GATEWAY];
+let state = Number(SPREAD ?? 0) | 0;
+
+/** Where a client comes to: where the gateway is several, any of them, by a die that falls as its seed says (mulberry32). */
+export const somewhere = () => {
+  state = (state + 0x6d2b79f5) | 0;
+  let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+  mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+  return nodes[((mixed ^ (mixed >>> 14)) >>> 0) % nodes.length];
+};
 
 /** Tells the test: one JSON value a line. */
 export const tell = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
@@ -20,8 +31,8 @@ const parsed = (text) => {
  * Opens a connection and notes what happens to it. `first` settles when it is greeted, refused or closed; `closed`
  * when it is over; `next()` gives one message after the other.
  */
-export const open = (path, { protocols, ...options } = {}) => {
-  const socket = new WebSocket(`ws://${GATEWAY}${path}`, protocols ?? [], options);
+export const open = (path, { protocols, at = somewhere(), ...options } = {}) => {
+  const socket = new WebSocket(`ws://${at}${path}`, protocols ?? [], options);
   const messages = [];
   const waiting = [];
   const visit = { socket, greeting: null, pings: 0 };
@@ -90,7 +101,7 @@ export const attempt = async (path, options) => {
 
 /** An HTTP call to the API as an administrator. */
 export const api = async (method, path, body) => {
-  const response = await fetch(`http://${GATEWAY}${path}`, {
+  const response = await fetch(`http://${somewhere()}${path}`, {
     method,
     headers: { authorization: `Bearer ${tokens.admin}`, "content-type": "application/json" },
     body: body && JSON.stringify(body),

@@ -1,10 +1,10 @@
 // A page that only connects, opened twice, and a daemon that reports: messages are {type, data}.
 import WebSocket from "ws";
-import { GATEWAY, tell, tokens } from "./gateway.mjs";
+import { somewhere, tell, tokens } from "./gateway.mjs";
 
 /** A page: what it saw, once it saw a node go. */
 const page = (viewer) => {
-  const socket = new WebSocket(`ws://${GATEWAY}/ws/nodes?token=${tokens[viewer]}`);
+  const socket = new WebSocket(`ws://${somewhere()}/ws/nodes?token=${tokens[viewer]}`);
   const saw = [];
   const opened = new Promise((resolve) => {
     socket.on("message", (text) => {
@@ -22,7 +22,7 @@ const page = (viewer) => {
 const pages = [page("vera"), page("viktor")];
 await Promise.all(pages.map(({ opened }) => opened));
 
-const daemon = new WebSocket(`ws://${GATEWAY}/ws/node/n1`, { headers: { authorization: `Bearer ${tokens.n1}` } });
+const daemon = new WebSocket(`ws://${somewhere()}/ws/node/n1`, { headers: { authorization: `Bearer ${tokens.n1}` } });
 await new Promise((resolve) => daemon.once("message", resolve));
 for (const cpu of [1, 2]) daemon.send(JSON.stringify({ type: "status", data: { cpu } }));
 daemon.send(JSON.stringify({ type: "process_exited", data: { name: "web", code: 1 } }));

@@ -1,7 +1,7 @@
-// What a page in a browser would send: an Origin, and no header of its own.
+// What a page in a browser would send: an Origin, and no header of its own. It comes from one node, and goes there.
 import { GATEWAY, attempt, tell, tokens } from "./gateway.mjs";
 
-const from = (path, origin, token) => attempt(`${path}?token=${token}`, { origin });
+const from = (path, origin, token) => attempt(`${path}?token=${token}`, { origin, at: GATEWAY });
 
 const cases = {
   self: () => from("/ws/dashboard", `http://${GATEWAY}`, tokens.ann),

@@ -1,13 +1,13 @@
 // A trader's program and an engine. Both get their tokens by an API key; the program knows messages of the shape
 // {type, request_id, data}, the engine the gateway's own.
 import WebSocket from "ws";
-import { GATEWAY, tell } from "./gateway.mjs";
+import { somewhere, tell } from "./gateway.mjs";
 
 const signIn = async (key) => {
-  const response = await fetch(`http://${GATEWAY}/auth/token`, { method: "POST", headers: { "X-API-Key": key } });
+  const response = await fetch(`http://${somewhere()}/auth/token`, { method: "POST", headers: { "X-API-Key": key } });
   return (await response.json()).access_token;
 };
-const connect = (path, token) => new WebSocket(`ws://${GATEWAY}${path}?token=${token}`);
+const connect = (path, token) => new WebSocket(`ws://${somewhere()}${path}?token=${token}`);
 const greeted = (socket) => new Promise((resolve) => socket.once("message", (text) => resolve(JSON.parse(text))));
 
 const engine = connect("/ws/engine", await signIn(process.env.ENGINE_KEY));

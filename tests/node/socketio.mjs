@@ -1,6 +1,6 @@
 // What the scripts with `socket.io-client` share: how they come in, and how they tell what came of it.
 import { io } from "socket.io-client";
-import { GATEWAY } from "./gateway.mjs";
+import { somewhere } from "./gateway.mjs";
 
 /** The ways to be carried: `polling`, `websocket`, or `upgraded` from the one to the other. */
 export const WAYS = { polling: ["polling"], websocket: ["websocket"], upgraded: ["polling", "websocket"] };
@@ -18,7 +18,7 @@ export const within = (promise, what, patience = PATIENCE) => {
 
 /** A socket of its own connection, which does not come back by itself unless it is told to. */
 export const socketTo = (namespace, way, options = {}) =>
-  io(`http://${GATEWAY}${namespace}`, { transports: WAYS[way], forceNew: true, reconnection: false, ...options });
+  io(`http://${somewhere()}${namespace}`, { transports: WAYS[way], forceNew: true, reconnection: false, ...options });
 
 /** The next event of that name: its arguments. */
 export const next = (socket, name) =>

@@ -1,10 +1,10 @@
 // Several namespaces on one connection: a seat each, each with rules and an end of its own.
 import { Manager } from "socket.io-client";
-import { GATEWAY, api, tell, tokens } from "./gateway.mjs";
+import { api, somewhere, tell, tokens } from "./gateway.mjs";
 import { WAYS, carrier, next, outcome, within } from "./socketio.mjs";
 
 const { WAY } = process.env;
-const manager = new Manager(`http://${GATEWAY}`, { transports: WAYS[WAY], reconnection: false });
+const manager = new Manager(`http://${somewhere()}`, { transports: WAYS[WAY], reconnection: false });
 const socket = (namespace, user) => manager.socket(namespace, { auth: { token: tokens[user] } });
 
 const one = socket("/dashboard", "ann");

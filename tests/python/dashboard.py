@@ -4,10 +4,12 @@ what is told to whom is not let in. By polling alone the library may wait half a
 import asyncio
 import json
 import os
+import random
 
 import socketio
 
-URL = f"http://{os.environ['GATEWAY']}"
+NODES = os.environ.get("NODES", os.environ["GATEWAY"]).split(",")
+SPREAD = random.Random(os.environ.get("SPREAD"))
 TOKENS = json.loads(os.environ["TOKENS"])
 WAYS = {"websocket": ["websocket"], "upgraded": ["polling", "websocket"]}
 NAMESPACE = "/dashboard"
@@ -33,7 +35,7 @@ async def enter(way, auth):
     client.on("*", on_any, namespace=NAMESPACE)
     client.on("connect_error", lambda error=None: refusal.update(said=error), namespace=NAMESPACE)
     try:
-        await client.connect(URL, transports=WAYS[way], namespaces=[NAMESPACE], auth=auth, wait_timeout=20)
+        await client.connect(f"http://{SPREAD.choice(NODES)}", transports=WAYS[way], namespaces=[NAMESPACE], auth=auth, wait_timeout=20)
     except socketio.exceptions.ConnectionError:
         await client.disconnect()
         return None, refusal.get("said")

@@ -80,7 +80,7 @@ impl Actor {
 
     /// Everything that it heard up to now, and the gateway has dealt with all that it said.
     pub async fn heard(&mut self) -> Vec<Value> {
-        several::settled().await;
+        several::settled(&self.client.socket).await;
         self.marks += 1;
         let mark = format!("mark-{}", self.marks);
         self.say(json!({"type": "ping", "id": mark})).await;

@@ -83,7 +83,7 @@ impl TestClient {
         let greeting = client.json().await;
         assert_eq!(greeting["type"], "connection_ready", "{greeting}");
         // That it came is told to others behind that.
-        crate::several::settled().await;
+        crate::several::settled(&client.socket).await;
         (client, greeting["payload"].clone())
     }
 

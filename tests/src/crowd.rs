@@ -83,8 +83,9 @@ pub async fn connect_from(
     path: &str,
     token: &str,
 ) -> Result<TestClient, Refused> {
-    let stream = tcp_from(source, gateway.address).await.expect("the port is open");
-    let request = gateway.ws(&format!("{path}?token={token}")).into_client_request().expect("an address");
+    let node = gateway.somewhere();
+    let stream = tcp_from(source, node).await.expect("the port is open");
+    let request = format!("ws://{node}{path}?token={token}").into_client_request().expect("an address");
     let connecting = client_async(request, MaybeTlsStream::Plain(stream));
     match tokio::time::timeout(crate::client::PATIENCE, connecting).await.expect("an answer in time") {
         Ok((socket, response)) => Ok(TestClient { socket, headers: response.headers().clone() }),

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     client::{PATIENCE, TestClient},
     gateway::{self, Options, TestGateway},
+    several,
     tokens::Claims,
 };
 
@@ -35,11 +36,20 @@ fn beside(example: &str) -> Vec<(String, Vec<u8>)> {
 
 /// Starts a gateway with exactly the configuration of an example, and its cases beside it.
 pub fn open(example: &str, env: &[(&str, &str)]) -> TestGateway {
+    open_with(example, env, false)
+}
+
+/// The same, and it is one node however many the runner wants.
+pub fn alone(example: &str, env: &[(&str, &str)]) -> TestGateway {
+    open_with(example, env, true)
+}
+
+fn open_with(example: &str, env: &[(&str, &str)], alone: bool) -> TestGateway {
     let config = file(example, "gateway.toml");
     let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let files = beside(example);
     let gateway =
-        TestGateway::open(Options { config: config.clone(), own_keys: true, files, env, ..Options::default() });
+        TestGateway::open(Options { config: config.clone(), own_keys: true, files, env, alone, ..Options::default() });
     let written = fs::read_to_string(gateway.folder.path().join("gateway.toml")).unwrap();
     assert_eq!(written, config, "the file that runs is the one that ships");
     gateway
@@ -150,6 +160,7 @@ impl Speaker {
 
     /// Everything that it heard up to now, and the gateway has dealt with all that it said.
     pub async fn heard(&mut self) -> Vec<Value> {
+        several::settled(&self.client.socket).await;
         self.marks += 1;
         let mark = format!("mark-{}", self.marks);
         let Words { ping, pong, id, payload, .. } = self.words;

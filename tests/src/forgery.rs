@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::{Actor, Claims, TestGateway, stage::NO_QUOTAS};
+use crate::{Actor, Claims, TestGateway, several, stage::NO_QUOTAS};
 
 /// Agents of two languages; followers of three, who subscribed to a room, and viewers who did not; and requests to
 /// agents.
@@ -138,6 +138,7 @@ pub fn payload(path: &str) -> &'static str {
 impl Follower {
     /// Everything that it was told up to now, as it was written.
     pub async fn everything(&mut self) -> Vec<Written> {
+        several::settled(&self.actor.client.socket).await;
         self.mark += 1;
         let (id, mark) = (if self.path == "/loud" { "request_id" } else { "id" }, format!("mark {}", self.mark));
         self.actor.say(serde_json::json!({"type": "ping", id: mark})).await;

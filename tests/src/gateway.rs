@@ -6,10 +6,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{
-        Arc, Mutex, OnceLock,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, OnceLock},
     thread,
     time::Duration,
 };
@@ -19,14 +16,14 @@ use tempfile::TempDir;
 
 use crate::{
     redis::Redis,
-    several,
+    several::{self, Spread},
     tokens::{SECRET, token},
 };
 
 /// A gateway, running. It is stopped when this is dropped, and what it wrote is searched for tokens.
 #[derive(Debug)]
 pub struct TestGateway {
-    /// Where it listens.
+    /// Where it listens: where it is several, the first of them.
     pub address: SocketAddr,
     /// Its folder: configuration, secret, audit, state.
     pub folder: Arc<TempDir>,
@@ -35,7 +32,7 @@ pub struct TestGateway {
     /// The others that act as one with it, and where they meet.
     peers: Vec<TestGateway>,
     redis: Option<Redis>,
-    turn: AtomicUsize,
+    spread: Arc<Spread>,
 }
 
 /// How a gateway is started.
@@ -55,6 +52,8 @@ pub struct Options {
     pub open_files: Option<u64>,
     /// What it listens on, where that is not a free port of this machine.
     pub listen: Option<String>,
+    /// It is one node, however many the runner wants: the story is about what is each node's own.
+    pub alone: bool,
 }
 
 /// The program, built once for all tests of a process.
@@ -103,6 +102,11 @@ impl TestGateway {
         Self::open(Options { config: config.into(), ..Options::default() })
     }
 
+    /// The same, and it is one node however many the runner wants: for stories about what is each node's own.
+    pub fn alone(config: &str) -> Self {
+        Self::open(Options { config: config.into(), alone: true, ..Options::default() })
+    }
+
     /// Starts one.
     pub fn open(options: Options) -> Self {
         Self::try_open(options).unwrap_or_else(|written| panic!("the gateway did not start:\n{written}"))
@@ -110,14 +114,18 @@ impl TestGateway {
 
     /// Starts one that may refuse to; then what it wrote. Where the runner wants several, it is several.
     pub fn try_open(options: Options) -> Result<Self, String> {
-        let is_one = options.folder.is_some() || options.listen.is_some() || options.open_files.is_some();
+        // A folder, an address and a limit of files are one program's.
+        let is_own = options.folder.is_some() || options.listen.is_some() || options.open_files.is_some();
+        let is_one = options.alone || is_own;
         if several::nodes() == 1 || is_one || options.config.contains("[cluster]") {
             return Self::open_one(options);
         }
         let redis = Redis::start();
+        several::long_begun(&redis);
         let of = |nth: usize| {
             let mut own = options.clone();
-            own.config.push_str(&format!("\n[cluster]\nredis = \"{}\"\nlease = \"3s\"\n", redis.url()));
+            // Not in its file, which may be one that ships.
+            own.env.push(("GATEWAY__CLUSTER__REDIS".into(), redis.url()));
             own.env.push(("GATEWAY__SERVER__NODE".into(), format!("node-{nth}")));
             Self::open_one(own)
         };
@@ -125,7 +133,9 @@ impl TestGateway {
         for nth in 2..=several::nodes() {
             first.peers.push(of(nth)?);
         }
+        several::met(&redis);
         first.redis = Some(redis);
+        first.spread = Spread::over(first.all().map(|node| node.address).collect());
         Ok(first)
     }
 
@@ -140,10 +150,9 @@ impl TestGateway {
         (1..=count).map(of).collect()
     }
 
-    /// One of those that act as one, another each time.
-    fn any(&self) -> &Self {
-        let nth = self.turn.fetch_add(1, Ordering::Relaxed) % (self.peers.len() + 1);
-        nth.checked_sub(1).and_then(|nth| self.peers.get(nth)).unwrap_or(self)
+    /// It, and the others that act as one with it.
+    fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.peers)
     }
 
     fn open_one(options: Options) -> Result<Self, String> {
@@ -184,8 +193,8 @@ impl TestGateway {
         let listen = options.listen.unwrap_or_else(|| "127.0.0.1:0".into());
         command.args(["serve", "--config", "gateway.toml", "--listen", &listen]);
         let (child, written, address) = spawn(command.current_dir(folder.path()).envs(options.env))?;
-        let (peers, redis, turn) = (Vec::new(), None, AtomicUsize::new(0));
-        Ok(Self { address, folder, child, written, peers, redis, turn })
+        let (peers, redis, spread) = (Vec::new(), None, Spread::over(vec![address]));
+        Ok(Self { address, folder, child, written, peers, redis, spread })
     }
 
     /// Its process.
@@ -193,19 +202,39 @@ impl TestGateway {
         self.child.id()
     }
 
+    /// The folders of its nodes, each with files of its own.
+    pub fn folders(&self) -> Vec<Arc<TempDir>> {
+        self.all().map(|node| Arc::clone(&node.folder)).collect()
+    }
+
+    /// Its processes, where it is several.
+    pub fn pids(&self) -> Vec<u32> {
+        self.all().map(Self::pid).collect()
+    }
+
+    /// Where somebody comes to who does not choose: where it is several, any of them.
+    pub fn somewhere(&self) -> SocketAddr {
+        self.spread.any()
+    }
+
     /// An address of HTTP.
     pub fn http(&self, path: &str) -> String {
-        format!("http://{}{path}", self.any().address)
+        format!("http://{}{path}", self.somewhere())
     }
 
     /// An address of WebSockets.
     pub fn ws(&self, path: &str) -> String {
-        format!("ws://{}{path}", self.any().address)
+        format!("ws://{}{path}", self.somewhere())
+    }
+
+    /// The address of a call at each of its nodes.
+    pub fn everywhere(&self, path: &str) -> Vec<String> {
+        self.spread.nodes.iter().map(|node| format!("http://{node}{path}")).collect()
     }
 
     /// Everything that it wrote so far to its standard streams.
     pub fn written(&self) -> String {
-        self.written.lock().unwrap().clone()
+        self.all().map(|node| node.written.lock().unwrap().clone()).collect()
     }
 
     /// The audit so far, a line each. It is being written to: what follows the last end of a line is not there yet.
@@ -248,15 +277,15 @@ impl TestGateway {
 
     /// Sends it a signal.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status();
+        let pids = self.pids().into_iter().map(|pid| pid.to_string());
+        let sent = Command::new("kill").arg(format!("-{name}")).args(pids).status();
         assert!(sent.expect("kill").success());
     }
 
     /// Stops it as an operator would, and waits: whether it ended well, and what it wrote.
-    pub fn stop(mut self) -> (bool, String) {
+    pub fn stop(self) -> (bool, String) {
         self.signal("TERM");
-        let ended = self.wait(Duration::from_secs(40));
-        (ended, self.written())
+        self.stop_already_told()
     }
 
     /// Waits for the end of one that was told to stop: whether it ended well, and what it wrote.
@@ -267,15 +296,19 @@ impl TestGateway {
 
     /// Takes it away as a crash would; its folder stays.
     pub fn crash(mut self) -> Arc<TempDir> {
+        assert!(self.peers.is_empty(), "whose folder? Ask for one node alone");
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         Arc::clone(&self.folder)
     }
 
+    /// Waits for its end, and for that of the others that act as one with it: whether it is a good one.
     fn wait(&mut self, most: Duration) -> bool {
+        let others = self.peers.iter_mut().map(|node| node.wait(most));
+        let others = others.fold(true, |all, well| all && well);
         for _ in 0..most.as_millis() / 10 {
             if let Some(status) = self.child.try_wait().unwrap() {
-                return status.success();
+                return others && status.success();
             }
             thread::sleep(Duration::from_millis(10));
         }
@@ -306,9 +339,11 @@ pub(crate) fn assert_no_tokens(place: &str, text: &str) {
 
 impl Drop for TestGateway {
     fn drop(&mut self) {
+        self.spread.ends();
         if self.child.try_wait().ok().flatten().is_none() {
-            // A gentle end, so that its books are written.
-            let _ = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
+            // A gentle end, so that its books are written; of all at once, so that nobody waits for one after the other.
+            let pids = self.pids().into_iter().map(|pid| pid.to_string());
+            let _ = Command::new("kill").arg("-TERM").args(pids).stderr(Stdio::null()).status();
             if !self.wait(Duration::from_secs(10)) {
                 let _ = self.child.kill();
                 let _ = self.child.wait();

@@ -17,6 +17,8 @@ use tokio::{
     process::{Child, ChildStdout, Command},
 };
 
+use crate::several::Spread;
+
 /// How long a script may take to say its next line.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -43,6 +45,13 @@ impl Script {
     pub(crate) fn by(program: &Path, folder: PathBuf, name: &str, env: &[(&str, &str)]) -> Self {
         let mut command = Command::new(program);
         command.arg(folder.join(name)).envs(env.iter().copied()).current_dir(&folder);
+        // Where the gateway that it is told of is several, it hears where all of them are.
+        let gateway = env.iter().find(|(name, _)| *name == "GATEWAY").and_then(|(_, node)| node.parse().ok());
+        if let Some(spread) = gateway.and_then(Spread::of) {
+            let nodes: Vec<_> = spread.nodes.iter().map(ToString::to_string).collect();
+            // Half of the seed is a number in any language.
+            command.env("NODES", nodes.join(",")).env("SPREAD", (spread.seed as u32).to_string());
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child =
             command.spawn().unwrap_or_else(|fault| panic!("{} does not run ({fault}): install it", program.display()));

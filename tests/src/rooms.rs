@@ -87,7 +87,7 @@ impl TestClient {
 
     /// All that was said to it until now: what comes before the answer to a ping.
     pub async fn heard(&mut self) -> Vec<Value> {
-        several::settled().await;
+        several::settled(&self.socket).await;
         let mark = uuid::Uuid::new_v4().to_string();
         self.send(json!({"type": "ping", "id": mark})).await;
         self.until(|message| message["type"] == "pong" && message["id"] == *mark).await.0

@@ -22,9 +22,17 @@ struct Series {
 }
 
 impl Scrape {
-    /// Reads the metrics of a gateway, from its own machine.
+    /// Reads the metrics of a gateway, from its own machine; where it is several, those of all.
     pub async fn of(gateway: &TestGateway) -> Self {
-        Self::at(&gateway.http("/metrics")).await
+        let mut nodes = gateway.everywhere("/metrics").into_iter();
+        let mut all = Self::at(&nodes.next().expect("a node")).await;
+        for node in nodes {
+            let Self { text, kinds, series } = Self::at(&node).await;
+            all.text.push_str(&text);
+            all.kinds.extend(kinds);
+            all.series.extend(series);
+        }
+        all
     }
 
     /// Reads the metrics there.

@@ -113,7 +113,7 @@ async fn the_reason_says_whether_it_fell_silent_was_sent_away_or_vanished() {
     let mut ann = dashboard(&gateway, "ann").await;
     ann.join("agents").await;
 
-    let silent = Raw::admitted(gateway.address, "/ws/agent", &token("silent", "agent")).await;
+    let silent = Raw::admitted(gateway.somewhere(), "/ws/agent", &token("silent", "agent")).await;
     assert_eq!(sighting(&ann.json().await), online("silent"));
     let told = ann.json().await;
     assert_eq!(sighting(&told), offline("silent", "timeout"));
@@ -132,7 +132,7 @@ async fn the_reason_says_whether_it_fell_silent_was_sent_away_or_vanished() {
     assert_eq!(sighting(&ann.json().await), offline("revoked", "kicked"));
     assert_eq!(revoked.closed().await.0, 4009);
 
-    let lost = Raw::admitted(gateway.address, "/ws/agent", &token("lost", "agent")).await;
+    let lost = Raw::admitted(gateway.somewhere(), "/ws/agent", &token("lost", "agent")).await;
     assert_eq!(sighting(&ann.json().await), online("lost"));
     lost.reset();
     assert_eq!(sighting(&ann.json().await), offline("lost", "closed"));
@@ -241,7 +241,7 @@ async fn a_dead_holder_is_found_out_so_that_a_later_attempt_gets_in() {
     let gateway = TestGateway::with(&format!("{BY_CLAIM}{UNLIMITED}"));
     let mut bob = dashboard(&gateway, "bob").await;
     bob.join("agents").await;
-    let dead = Raw::admitted(gateway.address, "/ws/agent", &named("ann", "a1")).await;
+    let dead = Raw::admitted(gateway.somewhere(), "/ws/agent", &named("ann", "a1")).await;
     assert_eq!(sighting(&bob.json().await), online("a1"));
     let refused = TestClient::connect(&gateway, "/ws/agent", &named("eve", "a1")).await.unwrap_err();
     assert_eq!((refused.status, refused.code()), (409, "AGENT_ID_TAKEN"));

@@ -184,7 +184,8 @@ async fn nobody_locks_out_this_machine_or_the_proxies_by_mistake() {
 
 #[tokio::test]
 async fn bans_survive_a_restart_and_a_crash() {
-    let first = gateway("", None);
+    // The file is each node's own: this is one node in a folder.
+    let first = gateway("", Some(Arc::new(tempfile::tempdir().unwrap())));
     lay(&first, json!({"user": "mallory", "reason": "abuse"})).await;
     lay(&first, json!({"address": "203.0.113.0/24"})).await;
     lay(&first, json!({"user": "lifted"})).await;

@@ -141,10 +141,11 @@ async fn the_doors_let_in_whom_they_are_for() {
     assert_eq!((refused.code(), refused.detail()), ("TOKEN_INVALID", "unknown_key"));
     // Other programs bring it in a header; a page brings its origin along.
     let bearer = format!("Bearer {}", token("vera", "viewer"));
-    let host = format!("http://{}", gateway.address);
+    let node = gateway.somewhere();
+    let host = format!("http://{node}");
     for (origin, code) in [(host.as_str(), None), ("https://evil.example", Some("ORIGIN_NOT_ALLOWED"))] {
         let headers = [("authorization", bearer.as_str()), ("origin", origin)];
-        let came = TestClient::open(&gateway.ws("/ws/nodes"), &headers).await;
+        let came = TestClient::open(&format!("ws://{node}/ws/nodes"), &headers).await;
         assert_eq!(came.as_ref().err().map(|refused| refused.code()), code, "{origin}");
     }
 }
@@ -168,7 +169,7 @@ async fn clients_that_other_people_wrote_see_the_page_live() {
     let gateway = example::open(EXAMPLE, &[]);
     let tokens =
         json!({"n1": token("n1", "node"), "vera": token("vera", "viewer"), "viktor": token("viktor", "viewer")});
-    let address = gateway.address.to_string();
+    let address = gateway.somewhere().to_string();
     let told = node::run("nodes_page.mjs", &[("GATEWAY", &address), ("TOKENS", &tokens.to_string())]).await;
     let expected = ["vera", "viktor"].map(|viewer| {
         json!({"viewer": viewer, "saw": [

@@ -13,6 +13,7 @@ use gateway_tests::{
     Actor, TestClient,
     chance::Chance,
     forgery::{self, OUTER_NAMES, OWN_MEMBERS, OWN_TYPES, Written, followers},
+    several,
     tokens::token,
 };
 use serde_json::{Value, json};
@@ -282,6 +283,7 @@ async fn whatever_a_dashboard_asks_the_agent_reads_who_it_is_and_a_request_id_of
 
 /// Everything that it heard up to now, as it was written.
 async fn everything(actor: &mut Actor) -> Vec<Written> {
+    several::settled(&actor.client.socket).await;
     let mark = format!("mark {}", uuid::Uuid::new_v4());
     actor.say(json!({"type": "ping", "id": mark})).await;
     let mut all = Vec::new();

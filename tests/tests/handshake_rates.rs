@@ -93,12 +93,12 @@ async fn the_address_is_held_against_its_limit_before_origin_and_token() {
     let from_a_page = "Origin: https://evil.example\r\n";
     let mut codes = Vec::new();
     for _ in 0..2 {
-        let mut raw = Raw::connect_from(address(1), gateway.address).await;
+        let mut raw = Raw::connect_from(address(1), gateway.somewhere()).await;
         codes.push(raw.ask(&upgrade("/ws?token=rubbish", from_a_page)).await.code().to_owned());
     }
     assert_eq!(codes, ["ORIGIN_NOT_ALLOWED", "RATE_LIMITED"]);
     // What is no handshake at all is refused before it is counted.
-    let mut raw = Raw::connect_from(address(2), gateway.address).await;
+    let mut raw = Raw::connect_from(address(2), gateway.somewhere()).await;
     let plain = raw.ask("GET /ws HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert_eq!((plain.status, plain.code()), (Some(426), "UPGRADE_REQUIRED"));
     let ann = token("ann", "dashboard");
@@ -124,7 +124,8 @@ async fn knock(gateway: &TestGateway, client: &str, token: &str) -> Result<TestC
 
 #[tokio::test]
 async fn an_address_that_overdoes_it_is_banned_for_a_while_by_itself() {
-    let gateway = TestGateway::with(&format!(
+    // Each node counts what an address has done to it; the ban is everybody's.
+    let gateway = TestGateway::alone(&format!(
         "{BEHIND}[limits]\nauto_ban = {{ violations = 3, within = \"1m\", duration = \"2s\" }}\n"
     ));
     let ann = token("ann", "dashboard");

@@ -73,7 +73,8 @@ async fn a_hundred_a_minute_is_a_quota_of_its_own() {
 
 #[tokio::test]
 async fn all_connections_of_a_user_draw_on_one_quota_and_other_users_on_theirs() {
-    let gateway = TestGateway::with(&slow("{ rate = \"12/h\", burst = \"off\" }"));
+    // Each node counts, and compares with the others once a second.
+    let gateway = TestGateway::alone(&slow("{ rate = \"12/h\", burst = \"off\" }"));
     let ann = token("ann", "dashboard");
     let mut total = 0;
     let mut clients = Vec::new();
@@ -121,7 +122,8 @@ async fn to_the_penalty(client: &mut TestClient) -> u64 {
 
 #[tokio::test]
 async fn the_second_violation_costs_a_minute_in_which_little_is_said_and_nothing_passes() {
-    let gateway = TestGateway::with(&slow("{ rate = \"off\", burst = \"2/s\" }"));
+    // A penalty is in force at the node that gave it.
+    let gateway = TestGateway::alone(&slow("{ rate = \"off\", burst = \"2/s\" }"));
     let ann = token("ann", "dashboard");
     let (mut client, _) = TestClient::greeted(&gateway, "/ws", &ann).await;
     assert_eq!(to_the_penalty(&mut client).await, 60);

@@ -21,7 +21,7 @@ fn by_name(lines: Vec<Value>) -> Told {
 }
 
 async fn run(script: &str, gateway: &TestGateway, tokens: &Value) -> Told {
-    by_name(node::run(script, &[("GATEWAY", &gateway.address.to_string()), ("TOKENS", &tokens.to_string())]).await)
+    by_name(node::run(script, &[("GATEWAY", &gateway.somewhere().to_string()), ("TOKENS", &tokens.to_string())]).await)
 }
 
 #[track_caller]
@@ -175,7 +175,7 @@ async fn a_gateway_that_leaves_says_so() {
     let gateway = TestGateway::start();
     let tokens = json!({"ann": token("ann", "dashboard"), "agent": token("a-1", "agent")}).to_string();
     let mut script =
-        node::Script::start("drain.mjs", &[("GATEWAY", &gateway.address.to_string()), ("TOKENS", &tokens)]);
+        node::Script::start("drain.mjs", &[("GATEWAY", &gateway.somewhere().to_string()), ("TOKENS", &tokens)]);
     assert_eq!(script.says().await["name"], "in");
     gateway.signal("TERM");
     let said = script.end().await;

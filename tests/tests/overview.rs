@@ -9,7 +9,7 @@
 
 use gateway_tests::{
     TestGateway, eventually,
-    rooms::{agent, dashboard, unlimited},
+    rooms::{UNLIMITED, agent, dashboard, unlimited},
     tokens::token,
 };
 use serde_json::{Value, json};
@@ -61,10 +61,11 @@ async fn agents_are_listed_while_they_are_online() {
 
 #[tokio::test]
 async fn an_agent_that_went_is_remembered_and_one_that_comes_and_goes_is_told_apart() {
-    let gateway = unlimited(
-        "[[endpoints]]\npath = \"/ws/agent\"\nroles = [\"agent\"]\nagents = true\nheartbeat = \"100ms\"\n\
+    // What it has seen of agents is each node's own.
+    let gateway = TestGateway::alone(&format!(
+        "{UNLIMITED}[[endpoints]]\npath = \"/ws/agent\"\nroles = [\"agent\"]\nagents = true\nheartbeat = \"100ms\"\n\
          [[endpoints]]\npath = \"/ws/dashboard\"\nroles = [\"dashboard\"]\n",
-    );
+    ));
     let seen = async |name: &str| {
         let (status, page) = get(&gateway, "/api/v1/sightings").await;
         assert_eq!(status, 200, "{page}");
@@ -105,7 +106,8 @@ async fn an_agent_that_went_is_remembered_and_one_that_comes_and_goes_is_told_ap
 
 #[tokio::test]
 async fn the_overview_counts_who_is_here_and_what_went_by() {
-    let gateway = unlimited("");
+    // The page tells of the node that is asked.
+    let gateway = TestGateway::alone(UNLIMITED);
     let look = async || {
         let (status, overview) = get(&gateway, "/api/v1/overview").await;
         assert_eq!(status, 200, "{overview}");

@@ -31,7 +31,7 @@ async fn a_page_may_call_what_its_origin_allows_and_nothing_else() {
     let said = browser::run(
         "cors.mjs",
         &[
-            ("GATEWAY", &gateway.address.to_string()),
+            ("GATEWAY", &gateway.somewhere().to_string()),
             ("LISTED", &listed.origin),
             ("FOREIGN", &foreign.origin),
             ("ADMIN", &token("root", "admin")),

@@ -72,7 +72,7 @@ async fn who_is_thrown_out_or_dies_is_gone_like_anybody_else() {
     assert_eq!(ann.json().await, told("left", "agent:a1", "bob", 0));
     assert_eq!(bob.closed().await.0, 4011);
 
-    let mut raw = Raw::admitted(gateway.address, "/ws/dashboard", &token("eve", "dashboard")).await;
+    let mut raw = Raw::admitted(gateway.somewhere(), "/ws/dashboard", &token("eve", "dashboard")).await;
     assert!(raw.say(r#"{"type":"subscribe","payload":{"room":"agent:a1"}}"#).await);
     assert_eq!(ann.json().await, told("joined", "agent:a1", "eve", 1));
     raw.reset();

@@ -9,6 +9,7 @@
 use gateway_tests::{
     TestGateway,
     rooms::{agent, dashboard, unlimited},
+    several::scope,
     tokens::token,
 };
 use serde_json::{Value, json};
@@ -29,7 +30,7 @@ async fn an_event_reaches_each_connection_of_its_user_once_and_nobody_else() {
     let payload = json!({"n": [1, 2.5, null]});
     let (status, answer) =
         publish(&gateway, json!({"to": ["user:ann", "role:nobody"], "type": "dashboard:x", "payload": payload})).await;
-    assert_eq!((status, &answer["delivered"], &answer["scope"]), (200, &json!(2), &json!("node")), "{answer}");
+    assert_eq!((status, &answer["delivered"], &answer["scope"]), (200, &json!(2), &json!(scope())), "{answer}");
     for client in [&mut one, &mut other] {
         let event = client.json().await;
         let names: Vec<_> = event.as_object().unwrap().keys().map(String::as_str).collect();
@@ -82,9 +83,9 @@ async fn an_event_that_is_sent_again_is_told_once_and_another_under_its_id_is_re
     let id = uuid::Uuid::new_v4().to_string();
     let body = json!({"to": ["user:ann"], "type": "x", "payload": 1, "eventId": id});
     let first = publish(&gateway, body.clone()).await;
-    assert_eq!(first, (200, json!({"eventId": id, "delivered": 1, "scope": "node"})));
+    assert_eq!(first, (200, json!({"eventId": id, "delivered": 1, "scope": scope()})));
     let (_, again) = publish(&gateway, body.clone()).await;
-    assert_eq!(again, json!({"eventId": id, "delivered": 1, "scope": "node", "duplicate": true}));
+    assert_eq!(again, json!({"eventId": id, "delivered": 1, "scope": scope(), "duplicate": true}));
     for (member, value) in [("payload", json!(2)), ("type", json!("y")), ("to", json!(["user:bob"]))] {
         let mut other = body.clone();
         other[member] = value;

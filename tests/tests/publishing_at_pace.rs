@@ -48,7 +48,7 @@ async fn a_thousand_events_a_second_each_come_to_their_own_in_order() {
         listening.extend(join_all(coming).await);
     }
     let watch = stopwatch();
-    let speaking = (0..BACKENDS).map(|by| tokio::spawn(speak(gateway.address, by)));
+    let speaking = (0..BACKENDS).map(|by| tokio::spawn(speak(gateway.somewhere(), by)));
     let mut said = Story::new();
     for story in join_all(speaking).await {
         said.extend(story.expect("a backend that got its answers"));
@@ -56,7 +56,7 @@ async fn a_thousand_events_a_second_each_come_to_their_own_in_order() {
     let took = watch.elapsed();
     assert_eq!(said.values().map(Vec::len).sum::<usize>(), BACKENDS * EVENTS);
     // Each queue is first in, first out: behind the last words nothing is under way any more.
-    let (status, told) = backend(gateway.address).await.call("POST /api/v1/events", &last_words()).await;
+    let (status, told) = backend(gateway.somewhere()).await.call("POST /api/v1/events", &last_words()).await;
     let told: Value = serde_json::from_slice(&told).unwrap();
     assert_eq!((status, &told["delivered"]), (200, &json!(LISTENERS)), "after {took:?}");
     let mut heard = Story::new();

@@ -271,7 +271,8 @@ async fn who_was_in_another_epoch_or_is_ahead_of_the_room_recovers_nothing() {
 
 #[tokio::test]
 async fn after_a_restart_the_epoch_is_another() {
-    let gateway = unlimited("");
+    // What one node alone remembers goes with it: among several the others go on.
+    let gateway = TestGateway::alone(UNLIMITED);
     let (_drone, _ann, since) = absent(&gateway, 3).await;
     let folder = gateway.crash();
     let options = Options { config: UNLIMITED.into(), folder: Some(folder), ..Options::default() };

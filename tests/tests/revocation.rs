@@ -117,7 +117,8 @@ async fn a_revocation_is_forgotten_at_its_time() {
 
 #[tokio::test]
 async fn revocations_survive_a_crash_and_a_restart() {
-    let first = gateway(None);
+    // The file is each node's own: this is one node in a folder.
+    let first = gateway(Some(Arc::new(tempfile::tempdir().unwrap())));
     let (token, of_user) = (issued("ann", 0).with("jti", "t-1"), issued("bob", 60));
     revoke(&first, json!({"jti": "t-1"})).await;
     revoke(&first, json!({"user": "bob"})).await;

@@ -136,7 +136,7 @@ async fn ten_dead_clients_keep_nobody_out_longer_than_three_seconds() {
     let mut dead = Vec::new();
     for _ in 0..10 {
         // Alive as far as TCP can tell, and deaf.
-        dead.push(Raw::admitted(gateway.address, "/ws", &ann).await);
+        dead.push(Raw::admitted(gateway.somewhere(), "/ws", &ann).await);
     }
     retry_gets_in(&gateway, &ann).await;
     for client in &mut dead {
@@ -156,7 +156,7 @@ async fn ten_dead_clients_keep_nobody_out_longer_than_three_seconds() {
 async fn a_frozen_process_loses_its_seats_to_the_retry() {
     let gateway = TestGateway::start();
     let ann = token("ann", "dashboard");
-    let herd = Herd::start("a_herd_of_clients", gateway.address, "/ws", &vec![ann.clone(); 10]);
+    let herd = Herd::start("a_herd_of_clients", gateway.somewhere(), "/ws", &vec![ann.clone(); 10]);
     // While it runs it answers, and keeps its seats.
     assert_full(&TestClient::connect(&gateway, "/ws", &ann).await.unwrap_err(), "10");
     tokio::time::sleep(Duration::from_millis(2_700)).await;
@@ -199,7 +199,7 @@ async fn clients_that_live_answer_the_probe_and_stay_while_the_dead_among_them_g
     for _ in 0..3 {
         dead.push(
             eventually(5, "a seat", async || {
-                let mut raw = Raw::connect(gateway.address).await;
+                let mut raw = Raw::connect(gateway.somewhere()).await;
                 let answer = raw.ask(&gateway_tests::raw::upgrade(&format!("/ws?token={ann}"), "")).await;
                 (answer.status == Some(101)).then_some(raw)
             })
@@ -214,7 +214,8 @@ async fn clients_that_live_answer_the_probe_and_stay_while_the_dead_among_them_g
 async fn reject_new_asks_nobody_to_go() {
     let gateway = TestGateway::with("[plans.default]\nconnections = 2\non_connection_limit = \"reject_new\"\n");
     let ann = token("ann", "dashboard");
-    let _deaf = [Raw::admitted(gateway.address, "/ws", &ann).await, Raw::admitted(gateway.address, "/ws", &ann).await];
+    let _deaf =
+        [Raw::admitted(gateway.somewhere(), "/ws", &ann).await, Raw::admitted(gateway.somewhere(), "/ws", &ann).await];
     for _ in 0..2 {
         let refused = TestClient::connect(&gateway, "/ws", &ann).await.unwrap_err();
         assert_eq!(

@@ -161,10 +161,11 @@ async fn a_gateway_that_leaves_tells_everybody_and_writes_its_books() {
         assert_eq!((code, &reason["code"]), (1012, &json!("DRAINING")));
         assert!(reason["retryAfter"].as_u64().is_some_and(|wait| wait >= 1), "{reason}");
     }
-    let folder = std::sync::Arc::clone(&gateway.folder);
+    let folders = gateway.folders();
     let (ended_well, written) = gateway.stop();
     assert!(ended_well, "{written}");
-    let audit = std::fs::read_to_string(folder.path().join("audit.jsonl")).unwrap();
+    let read = |folder: &std::sync::Arc<tempfile::TempDir>| std::fs::read_to_string(folder.path().join("audit.jsonl"));
+    let audit: String = folders.iter().map(|folder| read(folder).unwrap()).collect();
     let ends = audit.lines().filter(|line| line.contains("\"disconnected\"") && line.contains("DRAINING")).count();
     assert_eq!(ends, 2, "{audit}");
 }

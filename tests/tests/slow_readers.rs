@@ -23,6 +23,7 @@ use gateway_tests::{
     process::resident_kib,
     raw::{Raw, upgrade},
     rooms::{UNLIMITED, agent, dashboard, kinds, subscribe},
+    scrape::Scrape,
     tokens::token,
 };
 use serde_json::{Value, json};
@@ -63,7 +64,7 @@ fn number(text: &str) -> Option<u64> {
 async fn stubborn(gateway: &TestGateway, user: &str) -> Raw {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4_096).unwrap();
-    let mut raw = Raw { stream: socket.connect(gateway.address).await.unwrap() };
+    let mut raw = Raw { stream: socket.connect(gateway.somewhere()).await.unwrap() };
     let target = format!("/ws/dashboard?token={}", token(user, "dashboard"));
     assert_eq!(raw.ask(&upgrade(&target, "")).await.status, Some(101));
     assert!(raw.say(&subscribe(ROOM, None).to_string()).await);
@@ -133,17 +134,19 @@ struct Memory {
 
 impl Memory {
     fn watched(gateway: &TestGateway) -> Self {
-        let (pid, over) = (gateway.pid(), Arc::new(AtomicBool::new(false)));
+        let (pids, over) = (gateway.pids(), Arc::new(AtomicBool::new(false)));
+        let held = move || pids.iter().copied().map(resident_kib).sum::<u64>();
+        let before = held();
         let is_over = Arc::clone(&over);
         let watching = tokio::spawn(async move {
             let mut most = 0;
             while !is_over.load(Ordering::Relaxed) {
-                most = most.max(resident_kib(pid));
+                most = most.max(held());
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             most
         });
-        Self { before: resident_kib(pid), over, watching }
+        Self { before, over, watching }
     }
 
     async fn grew(self) -> (u64, u64) {
@@ -153,10 +156,9 @@ impl Memory {
 }
 
 async fn dropped(gateway: &TestGateway) -> u64 {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let text = client.get(gateway.http("/metrics")).send().await.unwrap().text().await.unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix("gateway_messages_dropped_total "));
-    line.unwrap_or_else(|| panic!("no such count in\n{text}")).parse().unwrap()
+    let scrape = Scrape::of(gateway).await;
+    assert!(scrape.names().contains("gateway_messages_dropped_total"), "{}", scrape.text);
+    scrape.sum("gateway_messages_dropped_total", &[]) as u64
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -88,7 +88,7 @@ async fn a_page_in_a_browser_hears_its_own_user_over_every_way_and_is_told_why_i
     let mut script = browser::start(
         "socketio_page.mjs",
         &[
-            ("GATEWAY", &gateway.address.to_string()),
+            ("GATEWAY", &gateway.somewhere().to_string()),
             ("LISTED", &listed.origin),
             ("FOREIGN", &foreign.origin),
             ("TOKENS", &tokens.to_string()),

@@ -18,6 +18,7 @@ use gateway_tests::{
     process::resident_kib,
     receiver::{Answer, Receiver, Request},
     rooms::{UNLIMITED, agent, dashboard},
+    scrape::Scrape,
     tokens::token,
 };
 use serde_json::{Value, json};
@@ -70,8 +71,7 @@ async fn fates(gateway: &TestGateway) -> BTreeMap<String, u64> {
 }
 
 async fn metrics(gateway: &TestGateway) -> String {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    client.get(gateway.http("/metrics")).send().await.unwrap().text().await.unwrap()
+    Scrape::of(gateway).await.text
 }
 
 /// Waits until so many events have their fates.
@@ -265,7 +265,8 @@ async fn a_receiver_that_hangs_costs_bounded_memory_and_nobody_waits_for_it() {
     let more = "queue = { events = 400, bytes = \"1MiB\" }\nevents = [\"connect\", \"disconnect\", \"message\"]\n";
     let gateway = gateway(&receiver, &format!("{more}{TO_THE_HOOK}"));
     let mut ann = dashboard(&gateway, "ann").await;
-    let before = resident_kib(gateway.pid());
+    let held = |gateway: &TestGateway| gateway.pids().into_iter().map(resident_kib).sum::<u64>();
+    let before = held(&gateway);
     let big = "x".repeat(16 << 10);
     let messages = 3_000;
     for n in 0..messages {
@@ -273,13 +274,12 @@ async fn a_receiver_that_hangs_costs_bounded_memory_and_nobody_waits_for_it() {
         let answer = ann.ask(json!({"type": "note", "id": n.to_string(), "ack": true, "payload": big})).await;
         assert_eq!(answer["type"], "ack", "nobody waits for a hook");
     }
-    let text = metrics(&gateway).await;
-    let gauge = |name: &str| -> u64 {
-        let line = text.lines().find(|line| line.starts_with(&format!("{name}{{"))).unwrap_or_else(|| panic!("{name}"));
-        line.rsplit(' ').next().unwrap().parse().unwrap()
-    };
-    assert!(gauge("gateway_webhook_waiting") <= 400 && gauge("gateway_webhook_waiting_bytes") <= 1 << 20, "{text}");
-    let grown = resident_kib(gateway.pid()).saturating_sub(before);
+    let scrape = Scrape::of(&gateway).await;
+    assert!(scrape.names().contains("gateway_webhook_waiting"), "{}", scrape.text);
+    let gauge = |name: &str| scrape.sum(name, &[("webhook", "backend")]) as u64;
+    let (waiting, bytes) = (gauge("gateway_webhook_waiting"), gauge("gateway_webhook_waiting_bytes"));
+    assert!(waiting <= 400 && bytes <= 1 << 20, "{waiting} events of {bytes} bytes");
+    let grown = held(&gateway).saturating_sub(before);
     assert!(grown < 20 << 10, "{grown} KiB more, of {} that were told", messages * 16);
     let dropped = fates(&gateway).await["queue_full"];
     assert!(dropped > messages - 100, "{dropped}");
@@ -293,7 +293,9 @@ async fn a_receiver_that_hangs_costs_bounded_memory_and_nobody_waits_for_it() {
 async fn an_open_circuit_drops_at_once_says_so_and_closes_when_the_receiver_comes_back() {
     let receiver = Receiver::start().await;
     receiver.answers(|_| Answer::Status(410));
-    let gateway = gateway(&receiver, "events = [\"message\"]\nbreaker = { failures = 3, pause = \"2s\" }\n");
+    // Each node finds out by itself that a receiver is gone.
+    let config = hook(&receiver, "events = [\"message\"]\nbreaker = { failures = 3, pause = \"2s\" }\n");
+    let gateway = TestGateway::open(Options { alone: true, ..options(config) });
     for n in 0..3 {
         publish(&gateway, &["webhook:backend"], json!(n)).await;
     }
@@ -342,7 +344,8 @@ async fn a_gateway_that_stops_tells_that_everybody_went() {
 async fn whom_a_crash_took_a_backend_is_told_at_the_next_start() {
     let receiver = Receiver::start().await;
     let config = hook(&receiver, "[state]\nfile = \"state.jsonl\"\n");
-    let gateway = TestGateway::open(options(config.clone()));
+    // Whom it had to tell of is in a file of each node's own.
+    let gateway = TestGateway::open(Options { alone: true, ..options(config.clone()) });
     let mut people = Vec::new();
     for n in 0..5 {
         people.push(dashboard(&gateway, &format!("user-{n}")).await);

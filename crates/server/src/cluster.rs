@@ -36,6 +36,10 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 /// A text that waited so long is not carried any more.
 pub const POST_PATIENCE: Duration = Duration::from_millis(1500);
 
+/// While so many answers are awaited the link has enough to do: who has said something already waits with the next. Far fewer
+/// than the link takes, so that nothing has to wait longer for it than a text may.
+const BUSY: usize = 512;
+
 /// What holds while the others cannot be reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenAway {
@@ -253,6 +257,11 @@ impl Link {
             place.send(Order { ticket, act });
             None
         });
+    }
+
+    /// Whether so much waits for it that nobody should say two things at once.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.tickets.len() >= BUSY
     }
 
     /// How many orders wait that must be done.

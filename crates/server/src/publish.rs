@@ -4,6 +4,7 @@
 //! first answer again and nobody is told twice; the same id with another body is a contradiction, and refused. What an
 //! event has to look like is said by the schema of its type.
 
+mod asked;
 mod asking;
 mod everywhere;
 mod recent;

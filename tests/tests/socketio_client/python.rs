@@ -30,8 +30,10 @@ async fn a_python_dashboard_hears_its_own_user_over_both_ways_and_is_told_why_it
     for way in WAYS {
         tokens[way] = token(way, "dashboard").into();
     }
-    let mut script =
-        python::start("dashboard.py", &[("GATEWAY", &gateway.address.to_string()), ("TOKENS", &tokens.to_string())]);
+    let mut script = python::start(
+        "dashboard.py",
+        &[("GATEWAY", &gateway.somewhere().to_string()), ("TOKENS", &tokens.to_string())],
+    );
     let mut visitors = 0;
     loop {
         let line = script.says().await;

@@ -12,7 +12,8 @@ const TEN: &str = "[plans.default]\nmessages = { rate = \"10/h\", burst = \"off\
 
 #[tokio::test]
 async fn ten_seats_and_one_quota_are_for_all_ways_together() {
-    let gateway = TestGateway::with(TEN);
+    // A quota is counted at each node, and compared with the others once a second.
+    let gateway = TestGateway::alone(TEN);
     let tokens = json!({"admin": token("operator", "admin"), "ann": token("ann", "dashboard")});
     let told = by_name(run("socketio_sharing.mjs", &gateway, "", &tokens, &[]).await);
     let eleventh = &told["eleventh native"];

@@ -33,7 +33,7 @@ pub(crate) async fn run(
     tokens: &Value,
     more: &[(&str, &str)],
 ) -> Vec<Value> {
-    let (address, tokens) = (gateway.address.to_string(), tokens.to_string());
+    let (address, tokens) = (gateway.somewhere().to_string(), tokens.to_string());
     let mut env = vec![("GATEWAY", &*address), ("TOKENS", &*tokens), ("WAY", way)];
     env.extend(more);
     node::run(script, &env).await
@@ -47,7 +47,7 @@ pub(crate) fn start(
     tokens: &Value,
     more: &[(&str, &str)],
 ) -> node::Script {
-    let (address, tokens) = (gateway.address.to_string(), tokens.to_string());
+    let (address, tokens) = (gateway.somewhere().to_string(), tokens.to_string());
     let mut env = vec![("GATEWAY", &*address), ("TOKENS", &*tokens), ("WAY", way)];
     env.extend(more);
     node::Script::start(script, &env)

@@ -1,9 +1,9 @@
 //! How it ends: for whom to come back, for whom not; and what is broken ends its own connection only.
 
-use gateway_tests::{Claims, TestGateway, eventually, rooms::unlimited};
+use gateway_tests::{Claims, TestGateway, eventually, rooms::unlimited, scrape::Scrape};
 use serde_json::{Value, json};
 
-use crate::by_hand::{Poller, Socket, connect, event, http, refusal};
+use crate::by_hand::{Poller, Socket, connect, event, refusal};
 
 /// Everything until the connection closes.
 async fn rest(socket: &mut Socket) -> Vec<String> {
@@ -80,11 +80,8 @@ async fn what_comes_too_late_for_a_refused_session_is_answered_and_no_refusal_of
     let guessed = Poller { sid: "0".repeat(32), ..Poller::open(&gateway).await };
     assert_eq!(guessed.post("41/dashboard,").await, unknown);
     gateway.audited("the guess", |line| line["code"] == "NOT_FOUND").await;
-    let metrics = http().get(gateway.http("/metrics")).send().await.unwrap().text().await.unwrap();
-    let mut counts =
-        metrics.lines().filter(|line| line.starts_with("gateway_refusals_total{") && line.contains("NOT_FOUND"));
-    let (Some(count), None) = (counts.next(), counts.next()) else { panic!("one count: {metrics}") };
-    assert!(count.ends_with(" 1"), "{count}");
+    let scrape = Scrape::of(&gateway).await;
+    assert_eq!(scrape.sum("gateway_refusals_total", &[("code", "NOT_FOUND")]), 1.0, "{}", scrape.text);
 }
 
 #[tokio::test]

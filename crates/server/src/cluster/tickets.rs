@@ -55,6 +55,11 @@ impl Tickets {
         fits
     }
 
+    /// How many answers are awaited.
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().len()
+    }
+
     pub(super) fn forget(&self, ticket: Ticket) {
         self.0.lock().remove(&ticket);
     }

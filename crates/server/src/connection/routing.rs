@@ -62,9 +62,9 @@ const MOST_POSTS: usize = 16;
 const MOST_POSTED: usize = 64 << 10;
 
 impl Underway {
-    fn takes_one_more(&self) -> bool {
+    fn takes_one_more(&self, is_busy: bool) -> bool {
         let Self::Posts(posts) = self else { return false };
-        posts.len() < MOST_POSTS && posts.iter().map(|post| post.bytes).sum::<usize>() < MOST_POSTED
+        !is_busy && posts.len() < MOST_POSTS && posts.iter().map(|post| post.bytes).sum::<usize>() < MOST_POSTED
     }
 }
 
@@ -129,8 +129,10 @@ impl<L: Line> Connection<L> {
     /// in which they were said.
     pub(super) fn must_wait(&self, message: &Inbound) -> bool {
         let Some(underway) = &self.underway else { return false };
+        // Whoever has nothing under way may always say one thing; two only while those who carry it keep up.
+        let is_busy = || self.house.hub.link().is_some_and(|link| link.is_busy());
         match message {
-            Inbound::Text(text) => !underway.takes_one_more() || !self.is_post(text),
+            Inbound::Text(text) => !underway.takes_one_more(is_busy()) || !self.is_post(text),
             Inbound::Binary(_) => true,
             Inbound::Ping | Inbound::Pong | Inbound::Close(_) => false,
         }

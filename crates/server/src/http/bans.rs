@@ -213,9 +213,12 @@ pub(super) async fn lift(site: &Site, call: &Call, caller: &Caller, body: impl B
         Ok(Lifting::Lifted) => {}
         Err(not_written) => lasting(Err(not_written))?,
     }
+    // Who answers this has heard before that it is lifted: whoever reads the answer gets in anywhere.
+    let lifted = Ban { subject: subject.clone(), until: None, reason: None };
+    let there = site.asked_of_others(Question::Banned { ban: lifted, laid: false }).await;
     let about = Subject { user: user_of(&subject), ..call.subject() };
     site.house.audit.event(Event::BanLifted, &about, format!("{subject}, by {}", caller.user), now);
-    json(&Laid { matches: 1, ..Laid::default() })
+    json(&Laid { matches: 1, missing: there.missing, ..Laid::default() })
 }
 
 impl From<Ban> for Told {

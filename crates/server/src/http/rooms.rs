@@ -131,7 +131,8 @@ struct Page {
     /// The `cursor` of the next page; null on the last.
     #[schemars(with = "Option<words::Room>")]
     next: Option<Room>,
-    /// How many rooms there are, whether they fit the filters or not. One that several nodes hold counts at each.
+    /// How many rooms there are, whether they fit the filters or not. One that several nodes hold counts once where
+    /// this page has it, else at each.
     total: usize,
     /// The nodes that did not answer: what they have is not among these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -250,9 +251,10 @@ pub(super) async fn list(site: &Site, call: &Call) -> Answer {
     let spread = Spread { after, most: wanted.most, prefix: Some(prefix), ..Spread::default() };
     let all = site.asked(Question::Rooms(spread), query.get("node")?).await;
     let mut rooms = merged(&all.entries);
+    let total = all.total.saturating_sub(all.entries.len().saturating_sub(rooms.len()));
     rooms.truncate(wanted.most);
     let next = wanted.next(&rooms, |room| room.room.clone());
-    json(&Page { rooms, next, total: all.total, missing: all.missing })
+    json(&Page { rooms, next, total, missing: all.missing })
 }
 
 /// What this node has of a page of rooms.

@@ -6,12 +6,13 @@
 //! is told as that.
 //!
 //! `follow` is which channels somebody here needs, `post` what is said and `arrive` how it is heard, `recall` how a
-//! room is mended, `join` how one comes into it, `presence` who is in it anywhere, `seating` the seats, `ask` requests,
+//! room is mended, `join` how one comes into it, `presence` who is in it anywhere, `seating` the seats, `coming` who waits for one, `ask` requests,
 //! `gather` questions to all nodes, `hearing` what other nodes tell, `back` what follows when the link is there again.
 
 mod arrive;
 mod ask;
 mod back;
+mod coming;
 mod follow;
 mod gather;
 mod head;
@@ -36,6 +37,7 @@ use super::Hub;
 use crate::cluster::Link;
 pub(crate) use arrive::Heard;
 pub use ask::Asker;
+use coming::Coming;
 use follow::Followed;
 use gather::Gathering;
 use post::Said;
@@ -51,6 +53,8 @@ pub(super) struct LinkedBooks {
     mending: Mending,
     /// Rooms in which something was said to this node alone, under an epoch of its own.
     apart: BTreeSet<Room>,
+    /// Connections that have asked for a seat.
+    coming: HashMap<ConnectionId, Coming>,
     /// Seats that were given while the link was away: the others do not know of them yet.
     unkept: HashMap<ConnectionId, SeatClaim>,
     /// Roles that connections took since they came.

@@ -21,37 +21,36 @@ impl Hub {
     pub fn take_seat(self: &Arc<Self>, principal: &Principal, plan: &Plan, as_agent: bool) -> Result<Seat, Refusal> {
         let agent = principal.agent.as_ref().filter(|_| as_agent);
         let id = draw_id(clock::now());
-        self.sit_here(&principal.user, id, Some(plan), agent)?;
+        self.sit_in_books(&mut self.books.lock(), (&principal.user, id), Some(plan), agent)?;
         Ok(Seat::taken(Arc::clone(self), principal.user.clone(), id, agent.cloned()))
     }
 
     /// Writes a connection down that is about to come. Without a plan the user's connections are counted elsewhere.
-    pub(super) fn sit_here(
+    pub(super) fn sit_in_books(
         self: &Arc<Self>,
-        user: &UserId,
-        id: ConnectionId,
+        books: &mut Books,
+        (user, id): (&UserId, ConnectionId),
         plan: Option<&Plan>,
         agent: Option<&AgentId>,
     ) -> Result<(), Refusal> {
-        let mut books = self.books.lock();
         if let Some((holder, old)) = agent.and_then(|agent| books.registry.holder(agent)) {
             if holder != user {
-                return Err(self.agent_taken(&books, user, old));
+                return Err(self.agent_taken(books, user, old));
             }
-            if let Some(replaced) = self.strike(&mut books, (user, old, agent), Gone::Replaced, clock::now()) {
+            if let Some(replaced) = self.strike(books, (user, old, agent), Gone::Replaced, clock::now()) {
                 replaced.end(Refusal::plain(Code::Replaced));
             }
         }
         let limit = plan.and_then(|plan| plan.connections);
         match books.registry.admit(user, id, limit, agent) {
             Ok(()) => Ok(()),
-            Err(NoPlace::AgentTaken(holder)) => Err(self.agent_taken(&books, user, holder)),
+            Err(NoPlace::AgentTaken(holder)) => Err(self.agent_taken(books, user, holder)),
             Err(NoPlace::Seat(NoSeat::NodeFull)) => Err(node_full().of_user(user)),
             Err(NoPlace::Seat(NoSeat::UserFull(held))) => {
                 let Some(plan) = plan else { return Err(node_full().of_user(user)) };
                 match (plan.on_connection_limit, held.first()) {
                     (OnConnectionLimit::EvictOldest, Some(oldest)) => {
-                        self.evict(&mut books, user, *oldest);
+                        self.evict(books, user, *oldest);
                         books.registry.admit(user, id, limit, agent).map_err(|_| seats_taken(user, plan))
                     }
                     (OnConnectionLimit::EvictStale, _) => {

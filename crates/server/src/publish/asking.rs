@@ -13,7 +13,11 @@ use gateway_transport::Text;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::{oneshot, watch};
 
-use super::{Publisher, recent::Recollection};
+use super::{
+    Publisher,
+    asked::{self, Turn},
+    recent::Recollection,
+};
 use crate::hub::{Calling, Ended, Hub};
 
 /// An answer that is larger goes to its first caller only.
@@ -84,10 +88,7 @@ impl Publisher {
         let body = (&question.agent, &question.kind, question.payload.as_deref().map(RawValue::get), question.timeout);
         match asked.recall(&name, &body, now.tick) {
             Recollection::Same(kept) => return Ok(Begun::Before(kept)),
-            Recollection::Other => {
-                let why = "this Idempotency-Key came within the last minutes with another request";
-                return Err(Refusal::new(Code::Conflict, why));
-            }
+            Recollection::Other => return Err(contradiction()),
             Recollection::New => {}
         }
         let (answers, first) = oneshot::channel();
@@ -97,20 +98,49 @@ impl Publisher {
         let (hub, backend, question) = (Arc::clone(&self.hub), backend.clone(), question.clone());
         let asked = Arc::clone(&self.asked);
         tokio::spawn(async move {
-            let outcome = match question.put(&hub, &backend, now).await {
-                Ok(calling) => calling.outcome().await,
-                Err(refusal) => {
-                    // Nobody was asked: whoever calls again may find somebody.
-                    asked.lock().strike(&name);
-                    Outcome::Refused(refusal)
-                }
-            };
+            let (outcome, is_known) = once(&hub, &backend, &name.1, &question, now).await;
+            if !is_known {
+                // Nobody was asked: whoever calls again may find somebody.
+                asked.lock().strike(&name);
+            }
             keeps.send_replace(Some(outcome.kept()));
             // The first caller may have gone away.
             let _ = answers.send(outcome);
         });
         Ok(Begun::Now(first))
     }
+}
+
+/// Asks, unless another gateway was asked the same under that key: how it ended, and whether that is known again.
+async fn once(hub: &Arc<Hub>, backend: &Backend, key: &str, question: &Question, now: Now) -> (Outcome, bool) {
+    let claimed = match hub.link() {
+        None => None,
+        Some(link) => match asked::turn(link, backend, key, question, now).await {
+            Turn::Ours(claimed) => Some(claimed),
+            Turn::Unknown => None,
+            Turn::Ended(outcome) => return (outcome, true),
+            Turn::Contradicted => return (Outcome::Refused(contradiction()), false),
+        },
+    };
+    match question.put(hub, backend, now).await {
+        Ok(calling) => {
+            let outcome = calling.outcome().await;
+            if let Some(claimed) = claimed {
+                claimed.ends(&outcome.kept()).await;
+            }
+            (outcome, true)
+        }
+        Err(refusal) => {
+            if let Some(claimed) = claimed {
+                claimed.strikes().await;
+            }
+            (Outcome::Refused(refusal), false)
+        }
+    }
+}
+
+fn contradiction() -> Refusal {
+    Refusal::new(Code::Conflict, "this Idempotency-Key came within the last minutes with another request")
 }
 
 impl Question {

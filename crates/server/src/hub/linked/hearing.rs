@@ -8,7 +8,7 @@ use gateway_domain::{
     rooms::Present,
 };
 
-use super::gather::Said;
+use super::{coming::Waits, gather::Said};
 use crate::{
     cluster::{Found, Letter, Link, Question, ended},
     hub::{Hub, agents::Online},
@@ -20,6 +20,10 @@ impl Hub {
         let link = self.link.as_ref()?;
         match letter {
             Letter::End { user, connection, agent, code, asked } => {
+                let waits = asked.map(|asked| Waits::There(from.clone(), asked));
+                if self.books.lock().linked.gives_away(connection, waits) {
+                    return None;
+                }
                 self.give_way(&user, connection, agent.as_ref(), &ended(&code), now);
                 if let Some(asked) = asked {
                     // Behind what was said of it.

@@ -112,6 +112,11 @@ impl Hub {
             Some(online) => Some(online.await),
             None => None,
         };
+        let is_told = law.presence.filter(|most| present.as_ref().is_none_or(|(_, members)| members.len() <= *most));
+        let (is_turn, members) = present.map_or((false, None), |(is_turn, members)| (is_turn, Some(members)));
+        if is_turn && is_told.is_some() {
+            Self::announce_everywhere(&link, &here, &room).await;
+        }
         let now = clock::now();
         let mut books = self.books.lock();
         let books = &mut *books;
@@ -120,8 +125,6 @@ impl Hub {
         }
         let (joined, missed) = self.sit_in(books, &here, &room, since.as_ref(), found, now)?;
         coming.is_in = true;
-        let is_told = law.presence.filter(|most| present.as_ref().is_none_or(|(_, members)| members.len() <= *most));
-        let (is_turn, members) = present.map_or((false, None), |(is_turn, members)| (is_turn, Some(members)));
         let members = members.or(joined.presence).filter(|_| is_told.is_some());
         let payload = Subscribed {
             room: &room,
@@ -136,9 +139,6 @@ impl Hub {
         self.say(&here, &mut Letter::new(notice("subscribed", id.as_deref(), &payload)), Class::Control);
         for text in missed.into_iter().flatten() {
             self.say(&here, &mut Letter::new(text), Class::Recovered);
-        }
-        if is_turn && is_told.is_some() {
-            self.announce_everywhere(&link, &here, &room);
         }
         drop(coming);
         Ok(())

@@ -114,9 +114,16 @@ impl Hub {
         }
     }
 
-    /// Tells those who subscribed, wherever they are, that somebody came.
-    pub(super) fn announce_everywhere(&self, link: &Link, here: &Occupant, room: &Room) {
-        link.tell_present(room, Member::of(here).present(1), true);
+    /// Tells those who subscribed, wherever they are, that somebody came. Whoever subscribes once this is done finds it there,
+    /// and is not told.
+    pub(super) fn announce_everywhere(
+        link: &Arc<Link>,
+        here: &Occupant,
+        room: &Room,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let letter = Letter::Present { room: room.clone(), member: Member::of(here).present(1), came: true };
+        let told = link.tell_all(Hearer::Channel(Channel::Room(room.clone())), &letter);
+        async { drop(told.answer().await) }
     }
 
     /// The last connection of a member went with its node.

@@ -8,12 +8,13 @@ use std::{sync::Arc, time::Duration};
 use gateway_domain::{
     AgentId, Code, ConnectionId, Now, Refusal, RequestId, Role, Room, UserId,
     link::{Act, Answer, Channel, Hearer, Place, SeatAnswer, SeatClaim},
-    plan::OnConnectionLimit,
+    plan::{OnConnectionLimit, Plan},
     session::PROBE_PATIENCE,
 };
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::cut_off;
+use super::{coming::Waits, cut_off};
 use crate::{
     clock,
     cluster::{Letter, Link, WhenAway},
@@ -47,6 +48,7 @@ impl Hub {
         };
         let channels = channels(&claim, id);
         let mut seat = Seat::held(Arc::clone(self), user.clone(), id, agent.cloned());
+        self.books.lock().linked.comes(id);
         let asked = link.ask(Act::TakeSeat(seat_claim.clone()));
         let hearings: Vec<_> = {
             let mut books = self.books.lock();
@@ -60,7 +62,7 @@ impl Hub {
                         self.make_room(link, &place, (user, agent), code).await;
                     }
                 }
-                self.sit_here(user, id, None, agent)?;
+                self.sit_abroad(link, (user, id), None, agent)?;
             }
             Answer::Seat(refused) => {
                 seat.is_not_counted();
@@ -74,7 +76,7 @@ impl Hub {
                         .of_user(user));
                 }
                 link.fell_back();
-                self.sit_here(user, id, Some(plan), agent)?;
+                self.sit_abroad(link, (user, id), Some(plan), agent)?;
                 self.books.lock().linked.unkept.insert(id, seat_claim);
             }
         }
@@ -84,12 +86,23 @@ impl Hub {
         Ok(seat)
     }
 
-    fn no_seat(
-        &self,
+    /// Writes down a connection whose seat was given. Where that was given away again before, it is not written down, and so
+    /// ends as soon as it would sit down.
+    fn sit_abroad(
+        self: &Arc<Self>,
         link: &Link,
-        answer: SeatAnswer,
-        (user, plan): (&UserId, &gateway_domain::plan::Plan),
-    ) -> Refusal {
+        (user, id): (&UserId, ConnectionId),
+        plan: Option<&Plan>,
+        agent: Option<&AgentId>,
+    ) -> Result<(), Refusal> {
+        let mut books = self.books.lock();
+        if books.linked.has_come(link, id) {
+            return Ok(());
+        }
+        self.sit_in_books(&mut books, (user, id), plan, agent)
+    }
+
+    fn no_seat(&self, link: &Link, answer: SeatAnswer, (user, plan): (&UserId, &Plan)) -> Refusal {
         match answer {
             SeatAnswer::AgentTaken(place) => {
                 self.probe_at(link, std::slice::from_ref(&place));
@@ -137,6 +150,12 @@ impl Hub {
         code: Code,
     ) {
         if place.node == *link.node() {
+            let (tells, told) = oneshot::channel();
+            if self.books.lock().linked.gives_away(place.connection, Some(Waits::Here(tells))) {
+                // Whether it is out of the way or not: longer nobody waits.
+                let _ = tokio::time::timeout(MAKING_ROOM, told).await;
+                return;
+            }
             return self.give_way(user, place.connection, agent, &Refusal::plain(code), clock::now());
         }
         let asked = RequestId::new(Uuid::new_v4());
@@ -163,6 +182,9 @@ impl Hub {
         now: Now,
     ) {
         let mut books = self.books.lock();
+        if books.linked.gives_away(connection, None) {
+            return;
+        }
         let own = books.registry.get(connection).and_then(|here| here.agent());
         let agent = own.as_ref().or(agent);
         let gone = if refusal.code == Code::Replaced { Gone::Replaced } else { Gone::Kicked };
@@ -173,9 +195,11 @@ impl Hub {
 
     /// A connection whose agent came by a newer one while nodes did not hear each other.
     pub(crate) fn displaced(self: &Arc<Self>, connection: ConnectionId, now: Now) {
-        if let Some(here) = self.occupant(connection) {
-            self.give_way(here.user(), connection, here.agent().as_ref(), &Refusal::plain(Code::Replaced), now);
-        }
+        let Some(here) = self.occupant(connection) else {
+            self.books.lock().linked.gives_away(connection, None);
+            return;
+        };
+        self.give_way(here.user(), connection, here.agent().as_ref(), &Refusal::plain(Code::Replaced), now);
     }
 
     /// Others took this node for lost, and told that its connection is; it stands again.
@@ -210,6 +234,7 @@ impl Hub {
     pub(in crate::hub) fn seat_left(&self, books: &mut Books, left: Left<'_>, now: Now) {
         let Some(link) = &self.link else { return };
         let Left { user, connection, agent, channels, is_counted } = left;
+        books.linked.has_come(link, connection);
         for channel in channels {
             self.release(books, channel, now);
         }
