@@ -4,6 +4,8 @@
 pub mod crowd;
 pub mod follower;
 pub mod ledger;
+pub mod mass;
+pub mod meeting;
 pub mod publisher;
 pub mod schedule;
 pub mod trial;
@@ -11,7 +13,7 @@ pub mod trial;
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -23,10 +25,11 @@ use crate::{
     chance::Chance,
     eventually,
     gateway::{Options, TestGateway},
-    partition::Wire,
-    redis::Redis,
+    process::stopwatch,
     tokens::token,
 };
+
+use meeting::{Cords, Meeting};
 
 /// How long a lease is.
 pub const LEASE: Duration = Duration::from_secs(3);
@@ -62,6 +65,23 @@ join = [{ role = "dashboard" }]
 /// The socket of a client.
 pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
+/// What a fleet is like, where it is not as usual.
+#[derive(Clone, Debug, Default)]
+pub struct Traits {
+    /// It meets behind a Sentinel, which takes a master for dead that has said nothing for so long.
+    pub sentinel: Option<Duration>,
+    /// What its nodes do while they cannot reach the others; nothing: what is usual.
+    pub when_away: Option<&'static str>,
+    /// How long a lease is, where not [`LEASE`].
+    pub lease: Option<Duration>,
+    /// No other fleet of this program runs beside it.
+    pub has_the_machine: bool,
+    /// More of their configuration.
+    pub config: String,
+    /// More files of theirs.
+    pub files: Vec<(String, Vec<u8>)>,
+}
+
 /// Gateways, and what joins them.
 #[derive(Debug)]
 pub struct Fleet {
@@ -69,23 +89,28 @@ pub struct Fleet {
     pub nodes: Vec<Option<TestGateway>>,
     /// Where clients find them.
     pub doors: Arc<Doors>,
-    /// Between each of them and Redis.
-    pub wires: Vec<Wire>,
+    /// Between each of them and where they meet.
+    pub cords: Vec<Cords>,
     /// Where they meet.
-    pub redis: Redis,
+    pub meeting: Meeting,
+    traits: Traits,
     folders: Vec<Option<Arc<TempDir>>>,
 }
 
 impl Fleet {
     /// So many, all well. The runtime has to have several threads: the wires are carried by it.
-    pub async fn of(count: usize) -> Self {
-        let redis = Redis::start();
-        let mut wires = Vec::new();
+    pub async fn of(count: usize, traits: Traits) -> Self {
+        let meeting = match traits.sentinel {
+            None => Meeting::alone(),
+            Some(patience) => Meeting::behind_a_sentinel(patience).await,
+        };
+        let mut cords = Vec::new();
         for _ in 0..count {
-            wires.push(Wire::to(redis.port).await);
+            cords.push(meeting.cords().await);
         }
         let nodes = (0..count).map(|_| None).collect();
-        let mut fleet = Self { nodes, doors: Arc::new(Doors::of(count)), wires, redis, folders: vec![None; count] };
+        let doors = Arc::new(Doors::of(count));
+        let mut fleet = Self { nodes, doors, cords, meeting, traits, folders: vec![None; count] };
         for nth in 0..count {
             fleet.start(nth);
         }
@@ -106,9 +131,12 @@ impl Fleet {
         if self.nodes[nth].is_some() {
             return;
         }
-        let (port, lease) = (self.wires[nth].port, LEASE.as_secs());
+        let Traits { config, files, when_away, lease, .. } = &self.traits;
+        let (lines, lease) = (&self.cords[nth].lines, lease.unwrap_or(LEASE).as_secs());
+        let policy = when_away.map(|policy| format!("when_away = \"{policy}\"\n")).unwrap_or_default();
         let options = Options {
-            config: format!("{CONFIG}[cluster]\nredis = \"redis://127.0.0.1:{port}\"\nlease = \"{lease}s\"\n"),
+            config: format!("{CONFIG}{config}\n[cluster]\n{lines}{policy}lease = \"{lease}s\"\n"),
+            files: files.clone(),
             env: vec![("GATEWAY__SERVER__NODE".into(), format!("node-{}", nth + 1))],
             folder: self.folders[nth].take(),
             ..Options::default()
@@ -117,6 +145,17 @@ impl Fleet {
         let node = tokio::task::block_in_place(|| TestGateway::open(options));
         self.doors.set(nth, Some(node.address));
         self.nodes[nth] = Some(node);
+    }
+
+    /// Waits until nothing is left in Redis of a node that was killed: how long that took.
+    pub async fn gives_back(&self, nth: usize) -> Duration {
+        let (since, name) = (stopwatch(), format!("{{node:node-{}#", nth + 1));
+        eventually(WELL, "what it held is given back", async || {
+            let keys = self.meeting.master().keys();
+            (!keys.iter().any(|key| key.contains(&name))).then_some(())
+        })
+        .await;
+        since.elapsed()
     }
 
     /// What a node says of itself: the status and the body of `/readyz`.
@@ -139,12 +178,18 @@ impl Fleet {
         }
     }
 
-    /// Whether one says within five seconds that it does not reach the others.
-    pub async fn tells_that_it_is_away(&self, nth: usize) {
-        eventually(5, &format!("node {} says that it does not reach the others", nth + 1), async || {
-            (self.ready(nth).await.1["clusterAway"] == true).then_some(())
-        })
-        .await;
+    /// Each of these says, within five seconds of when that watch began, that it does not reach the others; by that status.
+    pub async fn tell_that_they_are_away(&self, nodes: &[usize], status: u16, since: Instant) {
+        let told = nodes.iter().map(|nth| async move {
+            eventually(10, &format!("node {} says that it does not reach the others", nth + 1), async || {
+                let (said, body) = self.ready(*nth).await;
+                (body["clusterAway"] == true).then(|| assert_eq!(said, status, "{body}"))
+            })
+            .await;
+            let after = since.elapsed();
+            assert!(after < Duration::from_secs(5), "node {} says so after {after:?}", nth + 1);
+        });
+        futures_util::future::join_all(told).await;
     }
 }
 
@@ -173,7 +218,13 @@ impl Doors {
 
     /// That of one of those that run.
     pub fn any(&self, chance: &mut Chance) -> SocketAddr {
-        let open: Vec<SocketAddr> = self.open.lock().unwrap().iter().flatten().copied().collect();
+        self.any_with_its_number(chance).1
+    }
+
+    /// The same, and which node it is.
+    pub fn any_with_its_number(&self, chance: &mut Chance) -> (usize, SocketAddr) {
+        let open = self.open.lock().unwrap();
+        let open: Vec<_> = open.iter().enumerate().filter_map(|(nth, door)| Some((nth, (*door)?))).collect();
         open[chance.below(open.len())]
     }
 

@@ -1,4 +1,5 @@
-//! A wire that can be cut: it stands between one node and its Redis, and holds back what goes over it, or ends it.
+//! A wire that can be cut: it stands between one node and its Redis, and holds back what goes over it, or ends it. One that leads
+//! to a Sentinel gives the ports that it names other names, by which they are reached over wires as well.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -37,6 +38,12 @@ pub struct Wire {
 impl Wire {
     /// One that leads to that port of this machine.
     pub async fn to(port: u16) -> Self {
+        Self::renaming(port, Vec::new()).await
+    }
+
+    /// One that leads to that port; of what comes back, a line that is one of these ports becomes another.
+    pub async fn renaming(port: u16, names: Vec<(u16, u16)>) -> Self {
+        let names: Names = names.into_iter().map(|(old, new)| (line(old), line(new))).collect();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let here = listener.local_addr().expect("an address").port();
         let state = Arc::new(watch::Sender::new(State::Passes));
@@ -45,7 +52,7 @@ impl Wire {
             while let Ok((near, _)) = listener.accept().await {
                 let state = told.subscribe();
                 if *state.borrow() != State::Refuses {
-                    tokio::spawn(carry(near, SocketAddr::from((Ipv4Addr::LOCALHOST, port)), state));
+                    tokio::spawn(carry(near, SocketAddr::from((Ipv4Addr::LOCALHOST, port)), state, Arc::clone(&names)));
                 }
             }
         });
@@ -75,7 +82,16 @@ impl Drop for Wire {
     }
 }
 
-async fn carry(near: TcpStream, to: SocketAddr, mut state: watch::Receiver<State>) {
+/// Lines, and what is said instead; each as long as the other.
+type Names = Arc<[(Vec<u8>, Vec<u8>)]>;
+
+/// A port as a line of its own, as a Sentinel says it.
+fn line(port: u16) -> Vec<u8> {
+    assert!(port >= 10_000, "all have five digits, so that one can stand for another");
+    format!("\r\n{port}\r\n").into_bytes()
+}
+
+async fn carry(near: TcpStream, to: SocketAddr, mut state: watch::Receiver<State>, names: Names) {
     if state.wait_for(|state| *state != State::Holds).await.is_err() {
         return;
     }
@@ -84,21 +100,28 @@ async fn carry(near: TcpStream, to: SocketAddr, mut state: watch::Receiver<State
     let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
     let mut ends = state.clone();
     tokio::select! {
-        () = pass(near_in, far_out, state.clone()) => {}
-        () = pass(far_in, near_out, state) => {}
+        () = pass(near_in, far_out, state.clone(), Arc::default()) => {}
+        () = pass(far_in, near_out, state, names) => {}
         _ = ends.wait_for(|state| *state == State::Refuses) => {}
     }
 }
 
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut state: watch::Receiver<State>) {
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut state: watch::Receiver<State>, names: Names) {
     let mut bytes = vec![0; 64 * 1024];
     loop {
         let Ok(count) = from.read(&mut bytes).await else { return };
         if count == 0 || state.wait_for(|state| *state != State::Holds).await.is_err() {
             return;
         }
-        let Some(read) = bytes.get(..count) else { return };
-        if to.write_all(read).await.is_err() {
+        let Some(read) = bytes.get_mut(..count) else { return };
+        for (old, new) in names.iter() {
+            // An answer of a Sentinel comes in one piece.
+            let at = read.windows(old.len()).position(|window| window == old.as_slice());
+            if let Some(place) = at.and_then(|at| read.get_mut(at..at + old.len())) {
+                place.copy_from_slice(new);
+            }
+        }
+        if to.write_all(&*read).await.is_err() {
             return;
         }
     }

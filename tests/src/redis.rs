@@ -60,12 +60,18 @@ impl Redis {
 
     /// A sentinel that watches the master at that port under the name `main`. One of them suffices for a verdict.
     pub fn sentinel(master: u16) -> Self {
+        Self::sentinel_that_waits(master, Duration::from_millis(500))
+    }
+
+    /// One that takes a master for dead that has said nothing for so long.
+    pub fn sentinel_that_waits(master: u16, patience: Duration) -> Self {
         let port = free_port();
         let folder = TempDir::new().expect("a folder");
         let text = format!(
             "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor main 127.0.0.1 {master} 1\nsentinel down-after-milliseconds main \
-             500\nsentinel failover-timeout main 3000\nsentinel parallel-syncs main 1\n",
-            folder.path().display()
+             {}\nsentinel failover-timeout main 3000\nsentinel parallel-syncs main 1\n",
+            folder.path().display(),
+            patience.as_millis()
         );
         fs::write(folder.path().join("sentinel.conf"), text).expect("a configuration");
         let mut redis = Self { port, rules: Rules::default(), folder, child: None, program: "redis-sentinel" };
@@ -107,6 +113,11 @@ impl Redis {
         }
         let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
         panic!("{} does not listen at {}: {log}", self.program, self.port);
+    }
+
+    /// From its next start on it copies the one at that port.
+    pub const fn follows(&mut self, master: u16) {
+        self.rules.replica_of = Some(master);
     }
 
     /// It answers nothing any more, and its sockets stay open.

@@ -130,8 +130,20 @@ async fn a_node_that_dies_frees_all_that_hung_on_it(engine: Engine) {
     a.until_heard("all are here", |arrival| matches!(arrival, Arrival::Nodes(nodes) if nodes.len() == 3)).await;
     for n in 0..200 {
         let agent = (n < 3).then(|| format!("press-{n}"));
-        assert_eq!(c.take(&claim("ann", agent.as_deref(), 200, RejectNew)).await, taken());
+        let seat = claim("ann", agent.as_deref(), 200, RejectNew);
+        // Each but the last leaves a note; of the first somebody has told already.
+        let note = (n < 199).then(|| format!("note {n:03}").into());
+        if n == 0 {
+            let (key, value) = (seat.connection.to_string(), Some("a".to_owned()));
+            let told = Act::Write { book: Book::Gone, key, value, until: None, expected: Some(Expected::Absent) };
+            assert!(matches!(a.order(told).await, Answer::Written(Ok(()))));
+        }
+        assert_eq!(c.take(&SeatClaim { note, ..seat }).await, taken());
     }
+    // Who leaves by itself is nobody to be told of.
+    let left = SeatClaim { note: Some("left".into()), ..claim("bob", None, 9, RejectNew) };
+    assert_eq!(c.take(&left).await, taken());
+    c.leave(&left).await;
     assert!(matches!(b.take(&claim("ann", None, 200, RejectNew)).await, Some(SeatAnswer::UserFull { .. })));
     let enter = |member: &str| Act::Enter { room: room("hall"), member: member.to_owned() };
     c.order(enter("cara")).await;
@@ -146,7 +158,7 @@ async fn a_node_that_dies_frees_all_that_hung_on_it(engine: Engine) {
         tokio::time::timeout(LEASE + Duration::from_secs(3), told).await.expect("within the lease");
     }
     // By whom the agents are told to be lost is open; that they are told once is not.
-    let (mut agents, mut members) = (Vec::new(), Vec::new());
+    let (mut agents, mut members, mut notes) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..100 {
         for node in [&mut a, &mut b] {
             node.listen(Duration::from_millis(20)).await;
@@ -157,17 +169,20 @@ async fn a_node_that_dies_frees_all_that_hung_on_it(engine: Engine) {
                         agents.push(agent.to_string());
                     }
                     Arrival::MemberLost { room, member } => members.push((room.to_string(), member)),
+                    Arrival::SeatLost { note } => notes.push(note),
                     _ => {}
                 }
             }
         }
-        if agents.len() >= 3 && !members.is_empty() {
+        if agents.len() >= 3 && !members.is_empty() && notes.len() >= 198 {
             break;
         }
     }
     agents.sort();
     assert_eq!(agents, ["press-0", "press-1", "press-2"]);
     assert_eq!(members, [("hall".to_owned(), "cara".to_owned())]);
+    notes.sort();
+    assert_eq!(notes, (1..199).map(|n| format!("note {n:03}")).collect::<Vec<_>>());
     a.listen(Duration::from_millis(300)).await;
     for _ in 0..200 {
         assert_eq!(a.take(&claim("ann", None, 200, RejectNew)).await, taken());

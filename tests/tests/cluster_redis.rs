@@ -11,7 +11,7 @@ use std::time::Duration;
 use gateway_cluster::redis::{Address, Fault, NAMES, Sentinel, Servers, Settings, Tls};
 use gateway_domain::{
     history::Position,
-    link::{Act, Answer, Arrival, Book, Channel, Health, Hearer, SeatAnswer},
+    link::{Act, Answer, Arrival, Book, Channel, Health, Hearer, SeatAnswer, SeatClaim},
     plan::OnConnectionLimit::RejectNew,
 };
 use gateway_tests::{
@@ -289,6 +289,7 @@ async fn a_node_that_is_cut_off_loses_its_lease_and_comes_back_with_what_it_hold
     hold_seats(&mut a, "ann", 2).await;
     let press = claim("agent", Some("press"), 9, RejectNew);
     a.take(&press).await;
+    a.order(Act::Enter { room: room("hall"), member: "ann".to_owned() }).await;
     ban(&mut a, "user:m", Some("why")).await;
     wire.hold();
     let since = stopwatch();
@@ -312,6 +313,10 @@ async fn a_node_that_is_cut_off_loses_its_lease_and_comes_back_with_what_it_hold
     let displaced =
         |arrival: &Arrival| matches!(arrival, Arrival::Displaced(connection) if *connection == press.connection);
     a.until_heard("its agent is elsewhere", displaced).await;
+    let came = |arrival: &Arrival| matches!(arrival, Arrival::MemberFound { member, .. } if member == "ann");
+    a.until_heard("who was told to have left is here", came).await;
+    let found: Vec<_> = a.heard.iter().filter(|arrival| matches!(arrival, Arrival::SeatFound(_))).collect();
+    assert_eq!(found.len(), 2, "the seats but for the agent's, who is elsewhere: {found:?}");
     let unbanned = |arrival: &Arrival| matches!(arrival, Arrival::Written { key, value: None, .. } if key == "user:m");
     a.until_heard("who was forgiven meanwhile is", unbanned).await;
     let banned = |arrival: &Arrival| matches!(arrival, Arrival::Written { key, value: Some(_), .. } if key == "user:n");
@@ -338,6 +343,8 @@ async fn a_node_that_is_cut_off_loses_its_lease_and_comes_back_with_what_it_hold
     assert_eq!(seats_held(&mut b, "ann").await, held, "a seat that nobody was told of is given back");
     assert!(!a.heard.iter().any(is_away), "nobody is away for a moment's sake");
     assert!(!b.heard.iter().any(|arrival| matches!(arrival, Arrival::NodeLost(_))));
+    let found = a.heard.iter().find(|arrival| matches!(arrival, Arrival::SeatFound(_) | Arrival::MemberFound { .. }));
+    assert!(found.is_none(), "nobody was told that anything is lost: {found:?}");
 }
 
 #[tokio::test]
@@ -463,7 +470,8 @@ async fn what_no_waiting_mends_is_said_at_once_and_kindly() {
 /// Does each thing once that leaves a key or follows a channel.
 async fn do_everything(a: &mut Linked) {
     let done = |answer: &Answer| assert!(!matches!(answer, Answer::Away));
-    a.take(&claim("ann", Some("press"), 9, RejectNew)).await;
+    let noted = SeatClaim { note: Some("what a hook is told".into()), ..claim("ann", Some("press"), 9, RejectNew) };
+    a.take(&noted).await;
     done(&a.order(Act::Enter { room: room("hall"), member: "cara".to_owned() }).await);
     let channels = [
         news(),
@@ -481,7 +489,7 @@ async fn do_everything(a: &mut Linked) {
     done(&a.order(Act::Read { book: Book::Bans, key: "k".to_owned() }).await);
     done(&a.order(Act::Unfollow(channels[1].clone())).await);
     a.follow(channels[1].clone()).await;
-    for book in [Book::Bans, Book::Revocations, Book::Families, Book::Once] {
+    for book in [Book::Bans, Book::Revocations, Book::Families, Book::Once, Book::Gone] {
         let (key, value, until) = ("k".to_owned(), Some("v".to_owned()), Some(Linked::later(Duration::from_secs(60))));
         done(&a.order(Act::Write { book, key, value, until, expected: None }).await);
     }

@@ -7,10 +7,16 @@
     reason = "what a story expects and does not find ends it, in its steps too"
 )]
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use gateway_server::clock;
-use gateway_tests::{Actor, TestClient, TestGateway, eventually, gateway::Options, redis::Redis, tokens::token};
+use gateway_tests::{
+    Actor, TestClient, TestGateway, eventually,
+    gateway::Options,
+    receiver::{Receiver, Request},
+    redis::Redis,
+    tokens::token,
+};
 use serde_json::{Value, json};
 
 const CONFIG: &str = r#"
@@ -72,11 +78,8 @@ async fn a_node_that_is_killed_frees_what_it_held_within_its_lease_and_the_other
     for _ in 0..10 {
         held.push(TestClient::connect(&nodes[2], "/ws/dashboard", &ann).await.unwrap());
     }
-    // A Redis that is new gives no seats for a moment, and nodes go by their own count: what they gave is counted then.
-    let refused = eventually(10, "the limit holds over all nodes", async || {
-        TestClient::connect(&nodes[1], "/ws/dashboard", &ann).await.err()
-    })
-    .await;
+    // Though the Redis is new, they are counted over all nodes from the first on.
+    let refused = TestClient::connect(&nodes[1], "/ws/dashboard", &ann).await.unwrap_err();
     assert_eq!(refused.code(), "CONNECTION_LIMIT");
     follower.say(json!({"type": "command", "id": "lost", "payload": {"agentId": "press"}})).await;
     agent.hear().await;
@@ -94,6 +97,80 @@ async fn a_node_that_is_killed_frees_what_it_held_within_its_lease_and_the_other
     follower.hears_nothing().await;
     let (_, list) = nodes[0].api("GET", "/api/v1/agents", None).await;
     assert_eq!((&list["total"], list.get("missing")), (&json!(0), None), "{list}");
+}
+
+/// Those of whose ends a hook was told, with the code, in the order of users.
+fn gone(hook: &Receiver) -> Vec<(String, String)> {
+    let told = hook.taken().into_iter().filter(|request| request.event() == "disconnect");
+    let code = |request: &Request| request.json["reason"]["code"].as_str().unwrap().to_owned();
+    let mut gone: Vec<_> = told.map(|request| (request.user().to_owned(), code(&request))).collect();
+    gone.sort();
+    gone
+}
+
+/// Waits until nothing stands in Redis of that node but what its latest life holds.
+async fn is_given_back(redis: &Redis, name: &str) {
+    let lives = format!("{{node:{name}#");
+    eventually(30, "what it held is given back", async || {
+        let lives: HashSet<String> = redis.keys().into_iter().filter(|key| key.contains(&lives)).collect();
+        lives.is_empty().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_hook_is_told_once_of_who_went_with_a_node_whoever_tells() {
+    let (redis, hook) = (Redis::start(), Receiver::start().await);
+    let config = format!(
+        "{CONFIG}[state]\nfile = \"state.jsonl\"\n[[webhooks]]\nname = \"backend\"\nurl = \"{}\"\nsecret_file = \"hook.txt\"\n\
+         events = [\"connect\", \"disconnect\"]\n[cluster]\nredis = \"{}\"\nlease = \"3s\"\n",
+        hook.url(),
+        redis.url()
+    );
+    let start = |nth: usize, folder| {
+        TestGateway::open(Options {
+            config: config.clone(),
+            env: vec![("GATEWAY__SERVER__NODE".into(), format!("node-{nth}"))],
+            files: vec![("hook.txt".into(), b"a-secret-for-the-hook-of-32-bytes-or-more".to_vec())],
+            folder,
+            ..Options::default()
+        })
+    };
+    let mut nodes = vec![start(1, None), start(2, None)];
+    are_well(&nodes).await;
+    let lost = |user: &str| (user.to_owned(), "node_lost".to_owned());
+
+    // It is back before it is missed, and tells of its own; when its former life is missed, nobody tells again.
+    let _ann = dashboard(&nodes[1], "ann").await;
+    hook.has_taken(1).await;
+    let folder = nodes.pop().unwrap().crash();
+    nodes.push(start(2, Some(folder)));
+    hook.has_taken(2).await;
+    assert_eq!(gone(&hook), [lost("ann")]);
+    is_given_back(&redis, "node-2").await;
+
+    // It stays away: the other tells. When it is back it finds that told.
+    let _bob = dashboard(&nodes[1], "bob").await;
+    hook.has_taken(3).await;
+    let folder = nodes.pop().unwrap().crash();
+    hook.has_taken(4).await;
+    assert_eq!(gone(&hook), [lost("ann"), lost("bob")]);
+    nodes.push(start(2, Some(folder)));
+    are_well(&nodes).await;
+
+    // It only stood still, and is taken for lost: what is here after all is told to have come again.
+    let cara = dashboard(&nodes[1], "cara").await;
+    hook.has_taken(5).await;
+    nodes[1].signal("STOP");
+    hook.has_taken(6).await;
+    assert_eq!(gone(&hook), [lost("ann"), lost("bob"), lost("cara")]);
+    nodes[1].signal("CONT");
+    let told = hook.has_taken(7).await;
+    assert_eq!((told[6].event(), told[6].user()), ("connect", "cara"));
+    assert_eq!(told[6].json["connection"]["connectionId"], cara.id());
+    cara.leave().await;
+    hook.has_taken(8).await;
+    assert_eq!(gone(&hook)[2..], [("cara".to_owned(), "closed".to_owned()), lost("cara")]);
 }
 
 #[tokio::test]

@@ -291,6 +291,27 @@ fn contradictions_and_unsafe_combinations_are_refused() {
 }
 
 #[test]
+fn a_cluster_leads_to_one_redis_and_to_nothing_by_halves() {
+    let nowhere = &["no Redis is named", "cluster.redis or cluster.sentinel"];
+    each_beside_a_key_has_one(&[
+        ("[cluster]\nusername = \"gateway\"", "6:1  cluster.username", nowhere),
+        ("[cluster]\npassword_file = \"redis.txt\"", "6:1  cluster.password_file", nowhere),
+        ("[cluster]\nca_file = \"ca.pem\"", "6:1  cluster.ca_file", nowhere),
+        (
+            "[cluster]\nsentinel = { master = \"main\", nodes = [] }",
+            "6:31  cluster.sentinel.nodes",
+            &["no Sentinel that could be asked", "nodes = [\"sentinel-1:26379\"", "remove cluster.sentinel"],
+        ),
+    ]);
+    // The file is not there either.
+    let text = format!("{KEY}[cluster]\nredis = \"redis://redis.internal\"\nca_file = \"ca.pem\"");
+    let found = faults(&text);
+    let of_sense = |fault: &&String| fault.starts_with("gateway.toml:7:1  cluster.ca_file: nobody is asked");
+    let fault = found.iter().find(of_sense).unwrap_or_else(|| panic!("{found:#?}"));
+    assert!(fault.contains("without TLS") && fault.contains("rediss://"), "{fault}");
+}
+
+#[test]
 fn hashes_and_names_of_api_keys_are_their_own() {
     let hash = "ab".repeat(32);
     let text = format!(

@@ -10,9 +10,9 @@ const REMEMBERED: f64 = 25.0;
 const FORGOTTEN: f64 = 6.4;
 const HEARD: f64 = 0.4;
 const SEAT: f64 = 10.0;
-const KNOCK: f64 = 6.0;
-const BEAT: f64 = 130.0;
-const BEAT_TELLS: f64 = 0.5;
+const KNOCK: f64 = 8.0;
+const BEAT: f64 = 31.0;
+const BEAT_TELLS: f64 = 0.25;
 /// Bytes of Redis for a seat with all that hangs on it, and of an event on the wire with what the link adds.
 const SEAT_BYTES: u64 = 340;
 const EVENT_BYTES: f64 = 600.0;

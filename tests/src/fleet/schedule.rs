@@ -19,6 +19,8 @@ pub enum Fault {
     Pause,
     /// Redis is killed, and started again without its data.
     Restart,
+    /// The master is killed; its replica takes its place, and it becomes a replica of that.
+    Failover,
     /// Connections of followers end at once, of so many of them.
     Scatter(usize),
 }
@@ -41,8 +43,25 @@ pub struct Step {
     pub calm: Duration,
 }
 
+/// What the nodes meet at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A Redis that stands alone.
+    Alone,
+    /// One behind a Sentinel. It is killed, not paused: a master that only stands still for a moment goes on beside its
+    /// successor until somebody tells it, and what is said to both is lost without a word.
+    BehindASentinel,
+}
+
 /// The steps of a run of about that length, for so many nodes and followers.
-pub fn schedule(seed: u64, length: Duration, nodes: usize, followers: usize) -> Vec<Step> {
+pub fn schedule(seed: u64, length: Duration, place: Place, nodes: usize, followers: usize) -> Vec<Step> {
+    let fault = |chance: &mut Chance, nodes, followers| {
+        let fault = fault(chance, nodes, followers);
+        match (place, fault) {
+            (Place::BehindASentinel, Fault::Pause | Fault::Restart) => Fault::Failover,
+            _ => fault,
+        }
+    };
     let mut chance = Chance::of(seed);
     let (mut steps, mut planned) = (Vec::new(), Duration::ZERO);
     while planned < length {
@@ -73,10 +92,10 @@ fn fault(chance: &mut Chance, nodes: usize, followers: usize) -> Fault {
 }
 
 const fn meet(one: Fault, other: Fault) -> bool {
-    use Fault::{Freeze, Hold, Kill, Pause, Refuse, Restart, Scatter};
+    use Fault::{Failover, Freeze, Hold, Kill, Pause, Refuse, Restart, Scatter};
     match (one, other) {
         (Kill(a) | Freeze(a) | Hold(a) | Refuse(a), Kill(b) | Freeze(b) | Hold(b) | Refuse(b)) => a == b,
-        (Pause | Restart, Pause | Restart) | (Scatter(_), Scatter(_)) => true,
+        (Pause | Restart | Failover, Pause | Restart | Failover) | (Scatter(_), Scatter(_)) => true,
         _ => false,
     }
 }
@@ -89,25 +108,34 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_schedule_and_another_seed_another() {
-        for seed in 0..50 {
-            let steps = schedule(seed, LENGTH, 3, 6);
-            assert_eq!(steps, schedule(seed, LENGTH, 3, 6));
-            assert_ne!(steps, schedule(seed + 1, LENGTH, 3, 6));
+        for place in [Place::Alone, Place::BehindASentinel] {
+            for seed in 0..50 {
+                let steps = schedule(seed, LENGTH, place, 3, 6);
+                assert_eq!(steps, schedule(seed, LENGTH, place, 3, 6));
+                assert_ne!(steps, schedule(seed + 1, LENGTH, place, 3, 6));
+            }
+            // A longer run begins as a shorter one.
+            let short = schedule(7, LENGTH / 10, place, 3, 6);
+            assert_eq!(short, schedule(7, LENGTH, place, 3, 6)[..short.len()]);
         }
-        // A longer run begins as a shorter one.
-        let short = schedule(7, LENGTH / 10, 3, 6);
-        assert_eq!(short, schedule(7, LENGTH, 3, 6)[..short.len()]);
     }
 
     #[test]
     fn a_long_schedule_has_every_fault() {
-        let all: Vec<Fault> = schedule(1, LENGTH, 3, 6).into_iter().flat_map(|step| step.faults).collect();
-        for nth in 0..3 {
-            for fault in [Fault::Kill(nth), Fault::Freeze(nth), Fault::Hold(nth), Fault::Refuse(nth)] {
-                assert!(all.contains(&fault), "{fault:?}");
+        let all = |place| -> Vec<Fault> {
+            schedule(1, LENGTH, place, 3, 6).into_iter().flat_map(|step| step.faults).collect()
+        };
+        let (alone, behind) = (all(Place::Alone), all(Place::BehindASentinel));
+        for all in [&alone, &behind] {
+            for nth in 0..3 {
+                for fault in [Fault::Kill(nth), Fault::Freeze(nth), Fault::Hold(nth), Fault::Refuse(nth)] {
+                    assert!(all.contains(&fault), "{fault:?}");
+                }
             }
+            assert!(all.iter().any(|fault| matches!(fault, Fault::Scatter(_))));
         }
-        assert!(all.contains(&Fault::Pause) && all.contains(&Fault::Restart));
-        assert!(all.iter().any(|fault| matches!(fault, Fault::Scatter(_))));
+        assert!(alone.contains(&Fault::Pause) && alone.contains(&Fault::Restart) && !alone.contains(&Fault::Failover));
+        assert!(!behind.contains(&Fault::Pause) && !behind.contains(&Fault::Restart));
+        assert!(behind.contains(&Fault::Failover));
     }
 }

@@ -3,16 +3,18 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
 use super::{
-    ANSWER, Doors, Fleet, SEATS,
+    ANSWER, Doors, Fleet, SEATS, Traits,
     crowd::Crowd,
     enter,
     follower::Follower,
     ledger::{self, Told},
     publisher::{Publisher, say},
-    schedule::{Fault, Step},
+    schedule::{Fault, Place, Step, schedule},
 };
-use crate::{chance::Chance, eventually, tokens::token};
+use crate::{chance::Chance, eventually, process::stopwatch, tokens::token};
 
 /// How many nodes.
 pub const NODES: usize = 3;
@@ -32,12 +34,27 @@ pub struct Trial {
     pub followers: Vec<Follower>,
     crowd: Crowd,
     publishers: Vec<Publisher>,
+    /// What has struck so far.
+    struck: Vec<Fault>,
+    _turn: Turn,
+}
+
+/// Who runs now: as many fleets as there are threads of tests, or one that needs the machine for itself.
+static TURNS: RwLock<()> = RwLock::const_new(());
+
+#[derive(Debug)]
+#[allow(dead_code, reason = "what is held is held until the end")]
+enum Turn {
+    Beside(RwLockReadGuard<'static, ()>),
+    Alone(RwLockWriteGuard<'static, ()>),
 }
 
 impl Trial {
-    /// Begins, and waits until all is in use.
-    pub async fn begin(seed: u64) -> Self {
-        let fleet = Fleet::of(NODES).await;
+    /// Begins, and waits until all is in use. Limits hold from the first handshake on, though Redis has no data yet.
+    pub async fn begin(seed: u64, traits: Traits) -> Self {
+        let turn =
+            if traits.has_the_machine { Turn::Alone(TURNS.write().await) } else { Turn::Beside(TURNS.read().await) };
+        let fleet = Fleet::of(NODES, traits).await;
         let mut chance = Chance::of(seed);
         let doors = &fleet.doors;
         // At the beginning some at each node.
@@ -48,11 +65,7 @@ impl Trial {
         let publishers =
             (0..PUBLISHERS).map(|nth| Publisher::begin(nth, Arc::clone(doors), chance.any(), rest)).collect();
         let crowd = Crowd::begin(USERS, doors, chance.any());
-        // A Redis without data gives no seats for a quarter of the lease, and local limits are in force.
-        crowd.register.rough();
-        let trial = Self { fleet, followers, crowd, publishers };
-        tokio::time::sleep(SETTLES).await;
-        trial.crowd.register.calm();
+        let trial = Self { fleet, followers, crowd, publishers, struck: Vec::new(), _turn: turn };
         trial.goes_on().await;
         trial
     }
@@ -68,6 +81,19 @@ impl Trial {
         }
     }
 
+    /// Lets everything strike that the seed says, one after the other; and it was that.
+    #[allow(clippy::print_stderr, reason = "what strikes is told while it does")]
+    pub async fn takes_all(&mut self, seed: u64, length: Duration, place: Place) {
+        let plan = || schedule(seed, length, place, NODES, FOLLOWERS);
+        let since = stopwatch();
+        for step in plan() {
+            eprintln!("{:>7.3} s: {step:?}", since.elapsed().as_secs_f64());
+            self.takes(&step).await;
+        }
+        let planned: Vec<Fault> = plan().into_iter().flat_map(|step| step.faults).collect();
+        assert_eq!(self.struck, planned, "the seed {seed} says what strikes, whenever it is asked");
+    }
+
     /// Lets one step strike, lifts it, and waits until all is well again.
     pub async fn takes(&mut self, step: &Step) {
         for fault in &step.faults {
@@ -80,23 +106,24 @@ impl Trial {
 
     /// Strikes.
     pub fn strike(&mut self, fault: Fault) {
+        self.struck.push(fault);
         if !fault.leaves_redis() {
             self.crowd.register.rough();
         }
         match fault {
             Fault::Kill(nth) => self.fleet.kill(nth),
             Fault::Freeze(nth) => self.signal(nth, "STOP"),
-            Fault::Hold(nth) => self.fleet.wires[nth].hold(),
-            Fault::Refuse(nth) => self.fleet.wires[nth].refuse(),
-            Fault::Pause => self.fleet.redis.pause(),
-            Fault::Restart => self.fleet.redis.kill(),
+            Fault::Hold(nth) => self.fleet.cords[nth].hold(),
+            Fault::Refuse(nth) => self.fleet.cords[nth].refuse(),
+            Fault::Pause => self.fleet.meeting.master().pause(),
+            Fault::Restart | Fault::Failover => self.fleet.meeting.kill(),
             Fault::Scatter(count) => self.followers.iter().take(count).for_each(Follower::scatter),
         }
     }
 
     /// Lifts them, and waits until all nodes are well and limits hold over all of them again.
     pub async fn heals(&mut self, faults: &[Fault]) {
-        self.lift(faults);
+        self.lift(faults).await;
         self.fleet.is_well().await;
         if faults.iter().any(|fault| !fault.leaves_redis()) {
             tokio::time::sleep(SETTLES).await;
@@ -105,14 +132,15 @@ impl Trial {
     }
 
     /// Lifts them, and starts nodes last: they want to find a Redis.
-    fn lift(&mut self, faults: &[Fault]) {
+    async fn lift(&mut self, faults: &[Fault]) {
         for fault in faults {
             match *fault {
                 Fault::Kill(_) | Fault::Scatter(_) => {}
                 Fault::Freeze(nth) => self.signal(nth, "CONT"),
-                Fault::Hold(nth) | Fault::Refuse(nth) => self.fleet.wires[nth].mend(),
-                Fault::Pause => self.fleet.redis.resume(),
-                Fault::Restart => self.fleet.redis.go_on(),
+                Fault::Hold(nth) | Fault::Refuse(nth) => self.fleet.cords[nth].mend(),
+                Fault::Pause => self.fleet.meeting.master().resume(),
+                Fault::Restart => self.fleet.meeting.go_on(),
+                Fault::Failover => self.fleet.meeting.is_taken_over().await,
             }
         }
         for fault in faults {
@@ -131,7 +159,7 @@ impl Trial {
     /// Comes to rest: everybody hears a last word, seats are free for whom they are due, and nobody was told a wrong thing.
     #[allow(clippy::print_stderr, reason = "how much of it was tried is told with the seed")]
     pub async fn ends_well(self) {
-        let Self { fleet, followers, crowd, publishers } = self;
+        let Self { fleet, followers, crowd, publishers, _turn: _held, .. } = self;
         fleet.is_well().await;
         let (mut said, mut faults) = (Vec::new(), Vec::new());
         for publisher in publishers {

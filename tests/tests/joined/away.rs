@@ -71,6 +71,40 @@ async fn what_was_said_while_a_node_was_away_is_told_when_it_is_back() {
 }
 
 #[tokio::test]
+async fn who_was_told_to_be_lost_and_is_not_is_told_to_be_here_again() {
+    let all = Joined::of(2, CONFIG).await;
+    let mut ann = all.nodes[0].dashboard("ann").await;
+    ann.subscribe("agents").await;
+    ann.subscribe("lobby").await;
+    let _press = all.nodes[1].agent("press").await;
+    assert_eq!(ann.hear().await["type"], "agent.online");
+    let mut bob = all.nodes[1].dashboard("bob").await;
+    bob.subscribe("lobby").await;
+    assert_eq!(ann.hear().await["type"], "presence.joined");
+    // In either order.
+    let two = async |ann: &mut gateway_tests::Actor| {
+        let mut heard = [ann.hear().await, ann.hear().await];
+        heard.sort_by_key(|message| message["type"].to_string());
+        heard
+    };
+    all.cut(1).await;
+    all.switchboard.kill(&all.nodes[1].id);
+    let [offline, left] = two(&mut ann).await;
+    assert_eq!(
+        (&offline["type"], &offline["payload"]["reason"], &left["type"]),
+        (&json!("agent.offline"), &json!("node_lost"), &json!("presence.left"))
+    );
+    all.heal(1).await;
+    let [online, joined] = two(&mut ann).await;
+    assert_eq!((&online["type"], &online["payload"]["agentId"]), (&json!("agent.online"), &json!("press")));
+    assert_eq!((&joined["type"], &joined["payload"]["member"]["userId"]), (&json!("presence.joined"), &json!("bob")));
+    // Who was only cut off for a moment, and is not taken for lost, is no news.
+    all.cut(1).await;
+    all.heal(1).await;
+    ann.hears_nothing().await;
+}
+
+#[tokio::test]
 async fn a_node_that_fails_closed_refuses_what_needs_the_others() {
     let all = Joined::that(2, CONFIG, WhenAway::FailClosed).await;
     let mut ann = all.nodes[0].dashboard("ann").await;

@@ -193,6 +193,10 @@ impl Fetch<'_> {
     }
 
     fn cluster(&mut self, config: &Config) -> ClusterSecrets {
+        if !config.cluster.is_on() {
+            // What is of no use is a fault of sense.
+            return ClusterSecrets::default();
+        }
         let Cluster { password_file, ca_file, .. } = &config.cluster;
         let most = "Name a file that holds the password, and nothing else";
         let password = password_file.as_ref().and_then(|file| self.file(file, "cluster.password_file", most));

@@ -176,7 +176,7 @@ impl Desk<'_> {
 
     /// Gives one back.
     pub(crate) fn leave_seat(&self, user: &gateway_domain::UserId, connection: &str) -> Cmd {
-        let mut command = self.scripts.run(Script::Leave, &[self.keys.seats(user)]);
+        let mut command = self.scripts.run(Script::Leave, &[self.keys.seats(user), self.keys.notes(self.node)]);
         command.arg(user.as_str()).arg(connection).arg(self.keys.start());
         command
     }

@@ -84,6 +84,11 @@ impl Keys {
         format!("{}held:{{node:{node}}}", self.start)
     }
 
+    /// What is to be known of the connections of a node, should it be lost.
+    pub(crate) fn notes(&self, node: &NodeId) -> String {
+        format!("{}notes:{{node:{node}}}", self.start)
+    }
+
     /// The rooms that members are in by a node.
     pub(crate) fn places(&self, node: &NodeId) -> String {
         format!("{}in:{{node:{node}}}", self.start)

@@ -423,7 +423,7 @@ impl Link {
 
     fn reaping(&self, session: &Session, node: &NodeId, leaves: bool) -> redis::Cmd {
         let keys = &self.keys;
-        let names = [keys.nodes(), keys.lost(), keys.held(node), keys.places(node)];
+        let names = [keys.nodes(), keys.lost(), keys.held(node), keys.places(node), keys.notes(node)];
         let mut command = session.scripts.run(Script::Reap, &names);
         command
             .arg(node.as_str())

@@ -1,6 +1,6 @@
 -- Gives back some of what hung on a node: one whose lease is over, or one that takes its leave. Whoever comes first tells
 -- all that it is lost; the rest of the work is shared, and goes on where somebody left off.
--- KEYS: nodes, lost, what the node held, what the node was in. ARGV: the node, how many at most, how long a lease is (ms),
+-- KEYS: nodes, lost, what the node held, what the node was in, its notes. ARGV: the node, how many at most, how long a lease is (ms),
 -- the channel of all, what is told there; or nothing where it takes its leave; what keys begin with, the name of whoever
 -- asks. The notes of connections are handed over to one alone, who is written down for a day.
 local node, most, start = ARGV[1], tonumber(ARGV[2]), ARGV[6]
@@ -17,16 +17,9 @@ local seen = redis.call('ZSCORE', KEYS[2], node)
 if not seen then return {'done', 0, {}, {}, {}} end
 
 local agents, members, notes = {}, {}, {}
-local noted = start .. 'notes:{node:' .. node .. '}'
 for _, held in ipairs(redis.call('SPOP', KEYS[3], most)) do
   local user, connection, agent = string.match(held, '^([^\t]*)\t([^\t]*)\t(.*)$')
   redis.call('HDEL', start .. 'seats:{user:' .. user .. '}', connection)
-  local note = redis.call('HGET', noted, connection)
-  if note then
-    redis.call('HDEL', noted, connection)
-    local told = start .. 'gone:{' .. connection .. '}'
-    if ARGV[5] ~= '' and redis.call('SET', told, ARGV[7], 'NX', 'PX', 86400000) then notes[#notes + 1] = note end
-  end
   if agent ~= '' then
     local key = start .. 'agent:{agent:' .. agent .. '}'
     local holder = redis.call('GET', key)
@@ -47,6 +40,14 @@ for at = 1, #places, 2 do
     members[#members + 1] = member
   end
 end
-if redis.call('EXISTS', KEYS[3], KEYS[4]) > 0 then return {'more', seen, agents, members, notes} end
+if ARGV[5] == '' then redis.call('DEL', KEYS[5]) end
+local noted = redis.call('HRANDFIELD', KEYS[5], most, 'WITHVALUES')
+for at = 1, #noted, 2 do
+  redis.call('HDEL', KEYS[5], noted[at])
+  if redis.call('SET', start .. 'gone:{' .. noted[at] .. '}', ARGV[7], 'NX', 'PX', 86400000) then
+    notes[#notes + 1] = noted[at + 1]
+  end
+end
+if redis.call('EXISTS', KEYS[3], KEYS[4], KEYS[5]) > 0 then return {'more', seen, agents, members, notes} end
 redis.call('ZREM', KEYS[2], node)
 return {'done', seen, agents, members, notes}

@@ -12,7 +12,6 @@ local function strike(seat)
   redis.call('HDEL', KEYS[2], seat.connection)
   local held = user .. '\t' .. seat.connection .. '\t' .. seat.agent
   redis.call('SREM', start .. 'held:{node:' .. seat.node .. '}', held)
-  redis.call('HDEL', start .. 'notes:{node:' .. seat.node .. '}', seat.connection)
   if seat.agent ~= '' then
     local key = start .. 'agent:{agent:' .. seat.agent .. '}'
     local holder = redis.call('GET', key)
