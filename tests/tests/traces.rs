@@ -237,8 +237,11 @@ async fn a_trace_and_the_request_that_it_belongs_to_are_followed_to_other_nodes(
 
     assert_eq!(call(&nodes[0], "/api/v1/events", "service", &[], &event).await.status(), 200);
     press.json().await;
-    let published = logged(&nodes[0]).into_iter().rfind(|line| line["message"] == "published").expect("it is logged");
-    let id = &published["span"]["requestId"];
+    let published = eventually(10, "it is logged", async || {
+        let of_none = |line: &Value| line["message"] == "published" && line["span"].get("traceId").is_none();
+        logged(&nodes[0]).into_iter().find(of_none)
+    });
+    let id = &published.await["span"]["requestId"];
     let line = eventually(10, "it is logged at the other node", async || {
         logged(&nodes[1]).into_iter().find(|line| line["message"] == "said at another node" && line["requestId"] == *id)
     })

@@ -17,6 +17,10 @@ use crate::machine;
 
 const PROGRAM: &str = "redis-server";
 const PATIENCE: Duration = Duration::from_secs(10);
+/// It says no more of itself than that, in bytes.
+const MOST_TOLD: u64 = 64 << 10;
+/// On so many ports, one after the other.
+const ATTEMPTS: usize = 5;
 
 /// One that runs, as long as this lives.
 pub struct Redis {
@@ -28,6 +32,17 @@ pub struct Redis {
 impl Redis {
     /// Starts it where this thread may run.
     pub fn start() -> Result<Self> {
+        for _ in 1..ATTEMPTS {
+            if let Some(redis) = Self::attempt()? {
+                return Ok(redis);
+            }
+        }
+        Self::attempt()?
+            .with_context(|| format!("`{PROGRAM}` ends as soon as it is started: start it by hand to see why"))
+    }
+
+    /// None where it has ended at once: its port may have been taken by another meanwhile.
+    fn attempt() -> Result<Option<Self>> {
         let folder = tempfile::Builder::new().prefix("loadtest-").tempdir().context("no temporary folder")?;
         let port = free_port()?;
         let text = port.to_string();
@@ -45,15 +60,15 @@ impl Redis {
         let mut redis = Self { port, child, _folder: folder };
         let end = Instant::now() + PATIENCE;
         while !redis.is_there() {
-            if let Some(status) = redis.child.try_wait()? {
-                bail!("`{PROGRAM}` ended as soon as it was started ({status}): start it by hand to see why");
+            if redis.child.try_wait()?.is_some() {
+                return Ok(None);
             }
             if Instant::now() > end {
                 bail!("`{PROGRAM}` does not answer");
             }
             thread::sleep(Duration::from_millis(10));
         }
-        Ok(redis)
+        Ok(Some(redis))
     }
 
     /// Where gateways find it.
@@ -66,16 +81,18 @@ impl Redis {
         machine::cpu_time(self.child.id())
     }
 
+    /// Whether it answers, and is the one that was started.
     fn is_there(&self) -> bool {
-        let ask = || -> std::io::Result<bool> {
+        let ask = || -> std::io::Result<String> {
             let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
             stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-            stream.write_all(b"PING\r\n")?;
-            let mut answer = [0; 5];
-            stream.read_exact(&mut answer)?;
-            Ok(&answer == b"+PONG")
+            stream.write_all(b"INFO server\r\nQUIT\r\n")?;
+            let mut answer = String::new();
+            stream.take(MOST_TOLD).read_to_string(&mut answer)?;
+            Ok(answer)
         };
-        ask().unwrap_or(false)
+        let own = format!("process_id:{}", self.child.id());
+        ask().is_ok_and(|answer| answer.lines().any(|line| line == own))
     }
 }
 

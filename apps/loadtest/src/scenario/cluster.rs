@@ -60,8 +60,10 @@ pub(super) fn run(bench: &Bench<'_>) -> Result<Vec<Row>> {
             rows.extend(of_room(bench, hearers, keeping)?);
         }
     }
-    for keeping in [Keeping::Passing, Keeping::Remembered] {
-        rows.push(of_pairs(bench, keeping)?);
+    for (keeping, way) in
+        [(Keeping::Passing, Way::InBand), (Keeping::Remembered, Way::InBand), (Keeping::Remembered, Way::ByHttp)]
+    {
+        rows.push(of_pairs(bench, keeping, way)?);
     }
     Ok(rows)
 }
@@ -132,17 +134,18 @@ impl Rounds {
     }
 }
 
-/// As many events as go through: each is to one user, and its speaker says the next when it has arrived. Everything runs
-/// where the system puts it.
-fn of_pairs(bench: &Bench<'_>, keeping: Keeping) -> Result<Row> {
+/// As many events as go through: each is to one user, and its speaker says the next when it has arrived; by HTTP, when it
+/// is answered, too. Everything runs where the system puts it.
+fn of_pairs(bench: &Bench<'_>, keeping: Keeping, way: Way) -> Result<Row> {
     let sizes = bench.sizes;
     let open = || Joined::open(&Bench { cores: None, ..*bench }, keeping, Redis::start()?);
     let Joined { said, heard, redis } = bench.cores.map_or_else(open, |cores| cores.on_both(open))?;
     let count = sizes.pairs * 4;
-    let mut pairs = Pairs::open(heard, Some(said), Way::InBand, count)?;
+    let mut pairs = Pairs::open(heard, Some(said), way, count)?;
     pairs.round(count as u64)?;
     let (mut samples, mut costs, mut busy, mut posted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let case = format!("{count} users, {}, as many as go through", keeping.name());
+    let how = if way == Way::ByHttp { ", by HTTP" } else { "" };
+    let case = format!("{count} users, {}{how}, as many as go through", keeping.name());
     let bar = bar(&format!("cluster, {case}"), sizes.rounds as u64);
     for _ in 0..sizes.rounds {
         let before = (cpu_of(pairs.told_at.as_ref()), redis.cpu());
