@@ -38,7 +38,7 @@ enum Wanted {
 }
 
 /// A session that is open, as its requests reach it.
-type Open = (mpsc::Sender<Request>, Arc<Shared>);
+type Open = (mpsc::Sender<Box<Request>>, Arc<Shared>);
 
 #[derive(Serialize)]
 struct Numbered {
@@ -166,7 +166,7 @@ fn move_over(site: &Arc<Site>, call: &mut Call, (requests, _): Open) -> Answer {
     tokio::spawn(async move {
         if let Ok(Ok((wire, leftover))) = tokio::time::timeout(UPGRADE_PATIENCE, upgraded(on_upgrade)).await {
             let socket = Box::new(Socket::server(wire, leftover, limits));
-            let _ = requests.send(Request::Websocket(socket, ticket)).await;
+            let _ = requests.send(Request::Websocket(socket, ticket).into()).await;
         }
     });
     Ok(switching(&upgrade))
@@ -174,7 +174,7 @@ fn move_over(site: &Arc<Site>, call: &mut Call, (requests, _): Open) -> Answer {
 
 async fn poll(call: &Call, (requests, shared): Open) -> Result<String, EngineFault> {
     let (answer, polled) = oneshot::channel();
-    requests.send(Request::Poll(answer)).await.map_err(|_| EngineFault::Session)?;
+    requests.send(Request::Poll(answer).into()).await.map_err(|_| EngineFault::Session)?;
     drop(requests);
     // A poll may be held for longer than a stranger has.
     if shared.is_in() {
@@ -199,12 +199,12 @@ async fn post(
         Err(refusal) => {
             let too_big = refusal.code == Code::MessageTooBig;
             let answer = if too_big { Err(refusal.clone()) } else { Ok(Err(EngineFault::Request)) };
-            let _ = requests.send(Request::Fail(Box::new(refusal))).await;
+            let _ = requests.send(Request::Fail(refusal).into()).await;
             return answer;
         }
     };
     let (answer, taken) = oneshot::channel();
-    if requests.send(Request::Post(packets, answer)).await.is_err() {
+    if requests.send(Request::Post(packets, answer).into()).await.is_err() {
         return Ok(Err(EngineFault::Session));
     }
     drop(requests);

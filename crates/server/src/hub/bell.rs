@@ -32,7 +32,7 @@ impl Bell {
     }
 
     fn poll_rung(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.is_rung.swap(false, Ordering::AcqRel) {
+        if self.was_rung() {
             return Poll::Ready(());
         }
         {
@@ -42,7 +42,12 @@ impl Bell {
             }
         }
         // Who rang before the listener was known woke nobody.
-        if self.is_rung.swap(false, Ordering::AcqRel) { Poll::Ready(()) } else { Poll::Pending }
+        if self.was_rung() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Forgets a ring. Each turn of a loop asks, and as a rule there was none: then nothing is written.
+    fn was_rung(&self) -> bool {
+        self.is_rung.load(Ordering::Acquire) && self.is_rung.swap(false, Ordering::AcqRel)
     }
 }
 

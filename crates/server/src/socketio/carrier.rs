@@ -84,7 +84,7 @@ fn poll_socket(
             None => told.poll_recv(&mut Context::from_waker(&waker)),
         };
         match next {
-            Poll::Ready(Some(Told::Packet(packet))) => Some(Outbound::Text(packet)),
+            Poll::Ready(Some(Told::Packet(packet))) => Some(Outbound::Text(*packet)),
             // What is no packet waits for the caller, and everything behind it.
             Poll::Ready(other) => {
                 *stash = other;

@@ -20,7 +20,7 @@ use crate::{
     refusal::ErrorPayload,
 };
 
-/// What the session tells the namespace.
+/// What the session tells the namespace, in a box: a queue keeps room for 32 of what goes through it.
 pub(super) enum Heard {
     /// The client emitted that: `ACK["type",payload]`.
     Event(Utf8Bytes),
@@ -31,7 +31,7 @@ pub(super) enum Heard {
 /// What a namespace tells the session.
 pub(super) enum Told {
     /// A packet to the client.
-    Packet(Text),
+    Packet(Box<Text>),
     /// That connection is over. Where the client is to come back by itself, its transport closes, whoever else is on it.
     Over { connection: ConnectionId, closes: bool },
 }
@@ -41,7 +41,7 @@ pub(super) struct NamespaceLine {
     pub(super) namespace: Arc<str>,
     pub(super) connection: ConnectionId,
     pub(super) max_message: usize,
-    pub(super) heard: mpsc::Receiver<Heard>,
+    pub(super) heard: mpsc::Receiver<Box<Heard>>,
     pub(super) told: mpsc::Sender<Told>,
     pub(super) shared: Arc<Shared>,
     /// What goes before anything in the outbox.
@@ -51,8 +51,8 @@ pub(super) struct NamespaceLine {
 }
 
 impl NamespaceLine {
-    fn inbound(&self, heard: Option<Heard>) -> Result<Inbound, SocketFault> {
-        match heard {
+    fn inbound(&self, heard: Option<Box<Heard>>) -> Result<Inbound, SocketFault> {
+        match heard.map(|heard| *heard) {
             Some(Heard::Event(text)) if text.len() > self.max_message => Err(SocketFault::TooBig),
             Some(Heard::Event(text)) => Ok(Inbound::Text(text)),
             Some(Heard::Left(code)) => Ok(left(code)),
@@ -96,7 +96,7 @@ impl Line for NamespaceLine {
                 Outbound::Binary(_) | Outbound::Ping(_) => None,
             });
             if let Some(text) = next {
-                permit.send(Told::Packet(text));
+                permit.send(Told::Packet(text.into()));
                 self.is_admitted = true;
                 continue;
             }
@@ -135,7 +135,7 @@ impl Line for NamespaceLine {
         }
         let all = async {
             for packet in rest {
-                if self.told.send(Told::Packet(packet)).await.is_err() {
+                if self.told.send(Told::Packet(packet.into())).await.is_err() {
                     return;
                 }
             }
@@ -192,9 +192,9 @@ fn left(code: Option<u16>) -> Inbound {
 }
 
 /// How a client went that takes nothing more.
-fn last_word(heard: &mut mpsc::Receiver<Heard>) -> Result<Inbound, SocketFault> {
+fn last_word(heard: &mut mpsc::Receiver<Box<Heard>>) -> Result<Inbound, SocketFault> {
     while let Ok(heard) = heard.try_recv() {
-        if let Heard::Left(code) = heard {
+        if let Heard::Left(code) = *heard {
             return Ok(left(code));
         }
     }

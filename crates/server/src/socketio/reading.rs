@@ -99,7 +99,7 @@ impl Session {
             };
         };
         if let Some(event) = event {
-            let heard = Heard::Event(event.to_owned().into());
+            let heard = Box::new(Heard::Event(event.to_owned().into()));
             if let Err(TrySendError::Full(heard)) = namespace.to.try_send(heard) {
                 self.blocked = Some((namespace.occupant.id, heard));
             }
@@ -119,7 +119,7 @@ impl Session {
     fn leave(&mut self, path: &str, now: Now) {
         let Some(at) = self.namespaces.iter().position(|own| *own.occupant.endpoint.path == *path) else { return };
         let namespace = self.namespaces.swap_remove(at);
-        let _ = namespace.to.try_send(Heard::Left(None));
+        let _ = namespace.to.try_send(Heard::Left(None).into());
         if self.namespaces.is_empty() {
             self.connect_by = Some(now.tick + self.front.times.connect_timeout);
         }

@@ -55,10 +55,13 @@ pub(crate) enum Request {
     /// A POST: whole packets, and whether they were taken.
     Post(Vec<Inbound>, oneshot::Sender<Result<(), EngineFault>>),
     /// A body that was none: the session is to end.
-    Fail(Box<Refusal>),
+    Fail(Refusal),
     /// A WebSocket that is to carry the session.
     Websocket(Box<Socket<Wire>>, Arc<Ticket>),
 }
+
+/// What waits to be asked, each in a box: a queue keeps room for 32 of what goes through it.
+pub(crate) type Requests = mpsc::Receiver<Box<Request>>;
 
 /// Who opened a session: what the gate needs to know when a token comes.
 pub(crate) struct Visitor {
@@ -76,7 +79,7 @@ pub(crate) struct Visitor {
 /// A namespace that the client is in.
 pub(super) struct Namespace {
     pub(super) occupant: Arc<Occupant>,
-    pub(super) to: mpsc::Sender<Heard>,
+    pub(super) to: mpsc::Sender<Box<Heard>>,
 }
 
 /// The state of a session.
@@ -86,7 +89,7 @@ pub(crate) struct Session {
     pub(super) visitor: Arc<Visitor>,
     place: Place,
     pub(super) shared: Arc<Shared>,
-    requests: mpsc::Receiver<Request>,
+    requests: Requests,
     pub(super) carrier: Carrier,
     pub(super) moving: Option<Box<Moving>>,
     /// The session's own packets: they go before those of its namespaces.
@@ -102,7 +105,7 @@ pub(crate) struct Session {
     pub(super) incoming: VecDeque<Inbound>,
     /// Whose POST they came with.
     pub(super) posted: Option<oneshot::Sender<Result<(), EngineFault>>>,
-    pub(super) blocked: Option<(ConnectionId, Heard)>,
+    pub(super) blocked: Option<(ConnectionId, Box<Heard>)>,
     pub(super) admitting: Option<Admitting>,
     /// While it is a stranger, its place in the vestibule.
     pub(super) stranger: Option<Arc<Ticket>>,
@@ -213,7 +216,7 @@ impl Session {
             let is_there = self.closing.as_ref().is_none_or(|closing| !closing.is_told);
             tokio::select! {
                 biased;
-                Some(request) = self.requests.recv() => self.asked(request, clock::now()),
+                Some(request) = self.requests.recv() => self.asked(*request, clock::now()),
                 judged = outcome(&mut self.admitting) => self.judged(judged, clock::now()),
                 Some(_) = self.lines.join_next() => {}
                 () = room(self.blocked.as_ref(), &self.namespaces) => {}
@@ -313,7 +316,7 @@ impl Session {
                 self.posted = Some(answer);
                 self.incoming.extend(packets);
             }
-            Request::Fail(refusal) => self.fail(*refusal, now),
+            Request::Fail(refusal) => self.fail(refusal, now),
             Request::Websocket(socket, ticket) => self.try_out(socket, ticket, now),
         }
     }
@@ -384,7 +387,7 @@ async fn outcome(admitting: &mut Option<Admitting>) -> super::admission::Judged 
 }
 
 /// There is room where a packet waits for it, or nobody is there any more.
-async fn room(blocked: Option<&(ConnectionId, Heard)>, namespaces: &[Namespace]) {
+async fn room(blocked: Option<&(ConnectionId, Box<Heard>)>, namespaces: &[Namespace]) {
     let Some((id, _)) = blocked else { return std::future::pending().await };
     if let Some(namespace) = namespaces.iter().find(|namespace| namespace.occupant.id == *id) {
         drop(namespace.to.reserve().await);

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 use uuid::Uuid;
 
-use super::session::Request;
+use super::session::{Request, Requests};
 use crate::clock;
 
 /// Requests of one client that wait for its session.
@@ -56,7 +56,7 @@ pub(crate) struct Sessions {
 
 #[derive(Debug)]
 struct Entry {
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<Box<Request>>,
     shared: Arc<Shared>,
 }
 
@@ -91,7 +91,7 @@ impl Sessions {
     }
 
     /// A new session: its place, and what is asked of it.
-    pub(super) fn enter(self: &Arc<Self>) -> Result<(Place, Arc<Shared>, mpsc::Receiver<Request>), Refusal> {
+    pub(super) fn enter(self: &Arc<Self>) -> Result<(Place, Arc<Shared>, Requests), Refusal> {
         let (requests, asked) = mpsc::channel(REQUESTS);
         let shared = Arc::<Shared>::default();
         let id = Uuid::new_v4();
@@ -105,7 +105,7 @@ impl Sessions {
     }
 
     /// The session of that id.
-    pub(crate) fn find(&self, sid: &str) -> Option<(mpsc::Sender<Request>, Arc<Shared>)> {
+    pub(crate) fn find(&self, sid: &str) -> Option<(mpsc::Sender<Box<Request>>, Arc<Shared>)> {
         let id = Uuid::try_parse(sid).ok()?;
         let open = self.open.lock();
         open.get(&id).map(|entry| (entry.requests.clone(), Arc::clone(&entry.shared)))

@@ -219,8 +219,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     ) -> Poll<Result<Whole, SocketFault>> {
         loop {
             // Who has not taken what was said before is not heard: the whole backlog counts, not what fits in here.
-            let has_room = self.fill(more);
-            if hear && has_room && !self.unread.is_empty() {
+            if hear && !self.unread.is_empty() && self.fill(more) {
                 let mut rest = &self.unread[..];
                 let decoded = self.decoder.decode(&mut rest);
                 let taken = self.unread.len() - rest.len();
@@ -232,10 +231,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                     return Poll::Ready(Ok(whole));
                 }
             }
-            if let Err(error) = self.poll_send(cx, more) {
-                return Poll::Ready(Err(SocketFault::Gone(error)));
-            }
-            if !hear || !self.has_room() {
+            let has_room = self.poll_send(cx, more).map_err(SocketFault::Gone)?;
+            if !hear || !has_room {
                 return Poll::Pending;
             }
             if !self.unread.is_empty() {
@@ -297,8 +294,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Poll::Ready(Ok(take(self, buffer.filled())))
     }
 
-    /// Writes as much as the peer takes. While it is not read, what it takes is its sign of life.
-    fn poll_send(&mut self, cx: &mut Context<'_>, more: &mut impl FnMut() -> Option<Outbound>) -> io::Result<()> {
+    /// Writes as much as the peer takes; whether there is room for more. While it is not read, what it takes is its sign of
+    /// life.
+    fn poll_send(&mut self, cx: &mut Context<'_>, more: &mut impl FnMut() -> Option<Outbound>) -> io::Result<bool> {
         let most = self.limits.read_below;
         let mut way = self.outlet.lock();
         loop {
@@ -311,11 +309,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             }
             if sent.is_pending() {
                 fill(&mut way, most, more);
-                return Ok(());
+                return Ok(way.output.len() <= most);
             }
             // Where there was no room before, there may be more to say, and nobody would ask for it again.
             if !filled && !unheard {
-                return Ok(());
+                return Ok(true);
             }
         }
     }

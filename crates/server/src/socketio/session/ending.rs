@@ -53,7 +53,7 @@ impl Session {
     /// The client is gone, or has closed.
     pub(in crate::socketio) fn gone(&mut self, code: Option<u16>, now: Now) {
         for namespace in self.namespaces.drain(..) {
-            let _ = namespace.to.try_send(Heard::Left(code));
+            let _ = namespace.to.try_send(Heard::Left(code).into());
         }
         self.told.close();
         while self.told.try_recv().is_ok() {}

@@ -57,7 +57,7 @@ pub(super) struct World {
 
 /// A client, as its session sees it.
 pub(super) struct Client {
-    pub(super) requests: mpsc::Sender<Request>,
+    pub(super) requests: mpsc::Sender<Box<Request>>,
     pub(super) task: JoinHandle<()>,
 }
 
@@ -237,14 +237,14 @@ impl Client {
     /// Makes a poll; the answer comes when it comes.
     pub(super) fn poll(&self) -> oneshot::Receiver<Polled> {
         let (answer, polled) = oneshot::channel();
-        assert!(self.requests.try_send(Request::Poll(answer)).is_ok(), "the session is there");
+        assert!(self.requests.try_send(Request::Poll(answer).into()).is_ok(), "the session is there");
         polled
     }
 
     pub(super) async fn post(&self, packets: &[&str]) -> Result<(), EngineFault> {
         let (answer, taken) = oneshot::channel();
         let packets = packets.iter().map(|packet| Inbound::Text((*packet).to_owned().into())).collect();
-        let _ = self.requests.send(Request::Post(packets, answer)).await;
+        let _ = self.requests.send(Request::Post(packets, answer).into()).await;
         taken.await.unwrap_or(Err(EngineFault::Session))
     }
 
@@ -256,7 +256,7 @@ impl Client {
     pub(super) async fn upgrade(&self) -> Far {
         let (socket, far) = pair().await;
         let offered = Request::Websocket(Box::new(socket), Arc::new(Ticket::unlisted()));
-        assert!(self.requests.send(offered).await.is_ok());
+        assert!(self.requests.send(offered.into()).await.is_ok());
         far
     }
 }
