@@ -35,7 +35,11 @@ impl Stage {
 
     /// Everybody comes in, where that configuration holds.
     pub async fn with_quotas(config: &str) -> Self {
-        let gateway = TestGateway::with(config);
+        Self::on(TestGateway::with(config)).await
+    }
+
+    /// Everybody comes in there.
+    pub async fn on(gateway: TestGateway) -> Self {
         let dashboard = async |user: &str| Actor::enter(&gateway, "/ws/dashboard", user, "dashboard").await;
         let agent = async |user: &str| Actor::enter(&gateway, "/ws/agent", user, "agent").await;
         let (ann, bob, window, mut eve) =

@@ -59,6 +59,7 @@ impl Session {
         while self.told.try_recv().is_ok() {}
         self.stash = None;
         self.begin_to_close(None, now);
+        self.moving = None;
         if let Some(closing) = &mut self.closing {
             closing.is_told = true;
         }
@@ -66,7 +67,8 @@ impl Session {
 
     fn begin_to_close(&mut self, refusal: Option<Refusal>, now: Now) {
         self.admitting = None;
-        self.moving = None;
+        // A client whose probe was answered polls no more: it reads the end by the new way, or not at all.
+        self.moving = self.moving.take().filter(|moving| moving.is_answered());
         self.blocked = None;
         self.incoming.clear();
         if let Some(posted) = self.posted.take() {
