@@ -304,13 +304,11 @@ impl TestGateway {
 
     /// Waits for its end, and for that of the others that act as one with it: whether it is a good one.
     fn wait(&mut self, most: Duration) -> bool {
-        let mut others = true;
-        for node in &mut self.peers {
-            others &= node.wait(most);
-        }
+        // All of them are waited for, whatever the first says.
+        let others: Vec<bool> = self.peers.iter_mut().map(|node| node.wait(most)).collect();
         for _ in 0..most.as_millis() / 10 {
             if let Some(status) = self.child.try_wait().unwrap() {
-                return others && status.success();
+                return status.success() && others.iter().all(|well| *well);
             }
             thread::sleep(Duration::from_millis(10));
         }

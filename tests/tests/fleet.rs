@@ -238,7 +238,7 @@ async fn faults_at_random_leave_every_account_without_a_flaw() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn faults_at_random_with_a_failover_among_them_leave_every_account_without_a_flaw() {
-    whatever_comes(Duration::from_secs(25), Place::BehindASentinel, 3).await;
+    whatever_comes(Duration::from_secs(45), Place::BehindASentinel, 38).await;
 }
 
 #[ignore = "ten minutes; `make soak` runs it"]

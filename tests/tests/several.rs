@@ -14,7 +14,7 @@ use gateway_tests::{
     Actor, TestClient, TestGateway, eventually,
     gateway::Options,
     receiver::{Receiver, Request},
-    redis::Redis,
+    redis::{Redis, free_port},
     tokens::token,
 };
 use serde_json::{Value, json};
@@ -235,6 +235,16 @@ async fn a_redis_that_is_paused_keeps_nobody_waiting_and_nothing_is_told_twice()
         heard.push(message);
     }
     assert!(heard.iter().all(|message| message["payload"]["n"] != 2), "it was said to the other node alone: {heard:?}");
+}
+
+#[tokio::test]
+async fn a_node_that_has_not_reached_its_redis_yet_says_so_from_the_first() {
+    for (policy, status) in [("fail_open_local", 200), ("fail_closed", 503)] {
+        let place = format!("redis = \"redis://127.0.0.1:{}\"\nwhen_away = \"{policy}\"\n", free_port());
+        let node = TestGateway::with(&format!("{CONFIG}[cluster]\n{place}"));
+        let (said, body) = node.api("GET", "/readyz", None).await;
+        assert_eq!((said, &body["status"], &body["clusterAway"]), (status, &json!("degraded"), &json!(true)), "{body}");
+    }
 }
 
 #[test]

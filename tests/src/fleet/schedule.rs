@@ -53,6 +53,9 @@ pub enum Place {
     BehindASentinel,
 }
 
+/// How long it takes about until two servers have exchanged their places and are in step again.
+const EXCHANGE: Duration = Duration::from_secs(18);
+
 /// The steps of a run of about that length, for so many nodes and followers.
 pub fn schedule(seed: u64, length: Duration, place: Place, nodes: usize, followers: usize) -> Vec<Step> {
     let fault = |chance: &mut Chance, nodes, followers| {
@@ -73,6 +76,9 @@ pub fn schedule(seed: u64, length: Duration, place: Place, nodes: usize, followe
         let lasts = Duration::from_millis(300 + chance.below(5_700) as u64);
         let calm = Duration::from_millis(500 + chance.below(1_500) as u64);
         planned += lasts + calm;
+        if faults.contains(&Fault::Failover) {
+            planned += EXCHANGE;
+        }
         steps.push(Step { faults, lasts, calm });
     }
     steps
