@@ -246,6 +246,17 @@ impl Subject {
         Ok(text)
     }
 
+    /// What it warns of, as far as its log is here.
+    pub fn complaints(&self) -> String {
+        let text = self.log().unwrap_or_default();
+        let warns = |line: &&str| line.contains("WARN") || line.contains("ERROR");
+        text.lines().filter(warns).map(|line| format!("{line}\n")).collect()
+    }
+
+    fn log(&self) -> Option<String> {
+        fs::read_to_string(self.folder.as_ref()?.path().join("gateway.log")).ok()
+    }
+
     /// The processor time that it has used.
     pub fn cpu(&self) -> Option<Duration> {
         machine::cpu_time(self.pid?)
@@ -275,8 +286,7 @@ impl Subject {
         if let Some(child) = &mut self.started
             && let Some(status) = child.try_wait()?
         {
-            let log = self.folder.as_ref().map(|folder| folder.path().join("gateway.log"));
-            let text = log.and_then(|log| fs::read_to_string(log).ok()).unwrap_or_default();
+            let text = self.log().unwrap_or_default();
             bail!("the server ended while it was under load ({status}):\n{text}");
         }
         Ok(())

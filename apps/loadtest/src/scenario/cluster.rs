@@ -83,7 +83,14 @@ fn of_room(bench: &Bench<'_>, hearers: usize, keeping: Keeping) -> Result<Vec<Ro
         // What is allocated once, is allocated here.
         for room in [&mut there, &mut alone] {
             let first = room.tell(messages / 4 + window, window, SIZE)?;
-            ensure!(first.lost == 0, "what is said at one gateway is not heard at the other");
+            let complaints = [room.told_at.as_ref(), Some(&room.subject)].map(|own| own.map(Subject::complaints));
+            ensure!(
+                first.lost == 0,
+                "{case}: of {} deliveries {} were lost before anything was measured; the gateways say:\n{}",
+                first.units,
+                first.lost,
+                complaints.into_iter().flatten().collect::<String>()
+            );
         }
         let mut rounds = Rounds::default();
         let bar = bar(&format!("cluster, {case}"), sizes.rounds as u64);
