@@ -278,7 +278,9 @@ async fn a_thousand_half_open_handshakes_keep_nobody_out_and_end_in_time() {
             assert!(text.starts_with("HTTP/1.1 200"), "{text}");
         }
     }
-    assert!(house.counted("evicted") >= 700, "{}", house.counted("evicted"));
+    // On a slow machine the time of some is over before their places are wanted.
+    let gone: u64 = ["evicted", "header_timeouts", "handshake_timeouts"].map(|what| house.counted(what)).iter().sum();
+    assert!(gone >= 700 && house.counted("evicted") > 0, "{gone}");
     for stream in &mut flood {
         assert!(ends_within(stream, A_WHILE).await);
     }
