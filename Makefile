@@ -17,8 +17,8 @@ STORIES := routes commands command_limits replies correlation rooms room_rules p
 	forging forging_at_random seats tracking refresh expiry session bans revocation node_ws \
 	example_control_centre example_nodes example_simulation \
 	publishing publishers http_requests api overview schemas webhooks any_body cors pages call_rates \
-	socketio_raw socketio_pages
-LONG_STORIES := socketio_client slow_readers publishing_at_pace openapi handshake_rates message_rates
+	socketio_client socketio_raw socketio_pages
+LONG_STORIES := slow_readers publishing_at_pace openapi handshake_rates message_rates
 # How many gateways act as one there, and how many stories are told at a time.
 NODES ?= 3
 AT_ONCE ?= 3

@@ -177,3 +177,20 @@ async fn bodies_are_bounded_and_what_is_no_body_ends_the_session() {
     socket.say(&connect("/dashboard", "ann")).await;
     socket.packet().await;
 }
+
+#[tokio::test]
+async fn whoever_is_put_out_in_the_midst_of_its_move_reads_why_by_the_new_way() {
+    let gateway = unlimited("");
+    let poller = Poller::enter(&gateway, "ann").await;
+    let mut socket = Socket::connect(&poller.address().replace("polling", "websocket")).await;
+    socket.say("2probe").await;
+    assert_eq!(socket.packet().await, "3probe");
+    // From here on it makes no new poll, and moves when the last has ended.
+    gateway.api("POST", "/api/v1/users/ann/disconnect", None).await;
+    assert_eq!(poller.poll().await, (200, "6".to_owned()));
+    socket.say("5").await;
+    let (name, error) = socket.event().await;
+    assert_eq!((&*name, &error["code"]), ("error", &json!("DISCONNECTED")));
+    assert_eq!(socket.packet().await, "41/dashboard,");
+    assert_eq!(socket.next().await, None, "and nothing behind it");
+}
