@@ -5,7 +5,8 @@
 //! for `[cluster]`. Whoever speaks is at the first; those who hear are at the second, or both at the third.
 //!
 //! The law of a fair comparison: the two that are held against each other each have the server's processor for themselves
-//! while their round is taken, and the first gateway, Redis and the clients share the other. The one that stands alone reads
+//! while their round is taken, and the first gateway, Redis and the clients share the other. Both are told at one pace, the
+//! link's: whoever pauses for longer finds less of what it needs in the caches. The one that stands alone reads
 //! what is said from its speaker, the other from the link: each reads it once, so `timesAlone` is the ratio as it is. What
 //! reading it from a speaker costs is measured, too, by saying as much at the same pace to a room that nobody is in:
 //! `timesAloneUnspoken` is the ratio without that, as if the one that stands alone had been told by nobody.
@@ -99,8 +100,9 @@ fn of_room(bench: &Bench<'_>, hearers: usize, keeping: Keeping) -> Result<Vec<Ro
             let sample = there.tell(messages, window, SIZE)?;
             rounds.posted.extend(spent(before.0, cpu_of(there.told_at.as_ref()), messages));
             rounds.redis.extend(spent(before.1, redis.cpu(), messages));
+            let time = sample.elapsed;
             rounds.there.push(sample);
-            let sample = alone.tell(messages, window, SIZE)?;
+            let sample = alone.tell_within(time, messages, window, SIZE)?;
             let spoken = alone.tell_nobody(&sample, keeping.unheard(), window, SIZE)?;
             rounds.spoken.extend(spoken.map(micros));
             rounds.alone.push(sample);

@@ -177,10 +177,18 @@ impl Room {
 
     /// Tells so many messages, `window` of them at once, the next when all have heard those.
     pub(super) fn tell(&mut self, messages: u64, window: u64, size: usize) -> Result<Sample> {
+        self.tell_within(Duration::ZERO, messages, window, size)
+    }
+
+    /// The same, spread evenly over that time.
+    pub(super) fn tell_within(&mut self, time: Duration, messages: u64, window: u64, size: usize) -> Result<Sample> {
         let round = self.begin();
+        let (began, nanos) = (Instant::now(), u64::try_from(time.as_nanos())? / messages.max(1));
         let mut told = 0;
         let mut complete = true;
         while told < messages && complete {
+            let due = began + Duration::from_nanos(nanos * told);
+            thread::sleep(due.saturating_duration_since(Instant::now()));
             let batch = window.min(messages - told);
             self.say(batch, size);
             told += batch;
