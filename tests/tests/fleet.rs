@@ -222,7 +222,7 @@ async fn nodes_that_fail_closed_say_so_whatever_it_is_and_refuse_at_once() {
 
 /// Whatever a seed says; `GATEWAY_TEST_SEED` says which, where another is wanted.
 async fn whatever_comes(length: Duration, place: Place, usual: u64) {
-    let sentinel = (place == Place::BehindASentinel).then_some(Duration::from_millis(500));
+    let sentinel = (place == Place::BehindASentinel).then_some(Duration::from_secs(2));
     let seed = Chance::seed_or(usual);
     let mut trial = Trial::begin(seed, Traits { sentinel, ..Traits::default() }).await;
     trial.takes_all(seed, length, place).await;
