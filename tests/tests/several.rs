@@ -13,6 +13,7 @@ use gateway_server::clock;
 use gateway_tests::{
     Actor, TestClient, TestGateway, eventually,
     gateway::Options,
+    raw::Raw,
     receiver::{Receiver, Request},
     redis::{Redis, free_port},
     tokens::token,
@@ -97,6 +98,30 @@ async fn a_node_that_is_killed_frees_what_it_held_within_its_lease_and_the_other
     follower.hears_nothing().await;
     let (_, list) = nodes[0].api("GET", "/api/v1/agents", None).await;
     assert_eq!((&list["total"], list.get("missing")), (&json!(0), None), "{list}");
+}
+
+#[tokio::test]
+async fn an_event_whose_publisher_hangs_up_is_told_once_and_known_at_every_node() {
+    let redis = Redis::start();
+    let nodes = TestGateway::joined(2, &redis, CONFIG);
+    are_well(&nodes).await;
+    let mut ann = dashboard(&nodes[0], "ann").await;
+    let id = uuid::Uuid::new_v4().to_string();
+    let body = Some(json!({"to": ["user:ann"], "type": "news", "payload": 1, "eventId": id}));
+    redis.pause();
+    let said = body.as_ref().unwrap().to_string();
+    let mut hasty = Raw::connect(nodes[0].address).await;
+    let operator = token("operator", "admin");
+    let head = format!("POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {operator}\r\n");
+    hasty.send(format!("{head}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{said}", said.len())).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    hasty.reset();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    redis.resume();
+    assert_eq!(ann.hear().await["eventId"], id.as_str());
+    let again = nodes[1].api("POST", "/api/v1/events", body).await;
+    assert_eq!(again, (200, json!({"eventId": id, "delivered": 1, "scope": "cluster", "duplicate": true})));
+    ann.hears_nothing().await;
 }
 
 /// Those of whose ends a hook was told, with the code, in the order of users.

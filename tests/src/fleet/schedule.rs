@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn a_long_schedule_has_every_fault() {
         let all = |place| -> Vec<Fault> {
-            schedule(1, LENGTH, place, 3, 6).into_iter().flat_map(|step| step.faults).collect()
+            schedule(1, LENGTH * 4, place, 3, 6).into_iter().flat_map(|step| step.faults).collect()
         };
         let (alone, behind) = (all(Place::Alone), all(Place::BehindASentinel));
         for all in [&alone, &behind] {

@@ -1,6 +1,8 @@
 //! Events by API: one, or many of which all are checked before any is told.
 
-use gateway_domain::{Code, EventId};
+use std::sync::Arc;
+
+use gateway_domain::{Code, EventId, Refusal};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -124,7 +126,7 @@ enum Outcome {
 pub(super) async fn publish(site: &Site, call: &Call, body: impl BodyStream) -> Answer {
     let written: Written = read(&call.headers, body, MOST_BYTES, None).await?;
     let draft = Draft { request: Some(call.request_id), ..written.draft(&site.house.publisher, call.trace)? };
-    let published = site.house.publisher.publish(&draft, clock::now()).await?;
+    let published = to_its_end(site, draft).await?;
     let Published { event_id, delivered, .. } = &published;
     tracing::debug!(eventId = %event_id, delivered, "published");
     json(&told(published))
@@ -138,12 +140,24 @@ pub(super) async fn publish_all(site: &Site, call: &Call, body: impl BodyStream)
     for draft in drafts {
         let draft = Draft { request: Some(call.request_id), ..draft };
         // One that cannot be told any more does not take back those before it: each says what became of it.
-        results.push(match site.house.publisher.publish(&draft, clock::now()).await {
+        results.push(match to_its_end(site, draft).await {
             Ok(published) => Outcome::Told(told(published)),
             Err(refusal) => Outcome::NotTold { error: ErrorPayload::of(&refusal).into_owned() },
         });
     }
     json(&Results { results })
+}
+
+/// Tells it. Where other gateways know its id, what came of it is written down for them, even if the caller hangs up.
+async fn to_its_end(site: &Site, draft: Draft) -> Result<Published, Refusal> {
+    if draft.event_id.is_none() || site.house.hub.link().is_none() {
+        return site.house.publisher.publish(&draft, clock::now()).await;
+    }
+    let house = Arc::clone(&site.house);
+    let telling = tokio::spawn(async move { house.publisher.publish(&draft, clock::now()).await });
+    telling
+        .await
+        .unwrap_or_else(|fault| Err(Refusal::plain(Code::Internal).because(format!("an event was not told: {fault}"))))
 }
 
 fn told(published: Published) -> Told {
