@@ -34,9 +34,8 @@ help: ## this list
 run: ## the gateway from these sources; without a configuration in dev mode on loopback (ARGS="..." is passed on)
 	$(CARGO) run --locked -p gateway -- $(ARGS)
 
-test: node browser python proxies redis ## every test of the workspace, the stories again on three nodes, then each library by itself
+test: node browser python proxies redis ## every test of the workspace, then each library by itself
 	$(CARGO) test --workspace --locked --no-fail-fast
-	$(MAKE) --no-print-directory stories
 	$(MAKE) --no-print-directory alone
 
 stories: node browser python redis ## the stories of hub, backends and Socket.IO, with every gateway NODES=3 of them, and clients at any
