@@ -38,6 +38,7 @@ pub const POST_PATIENCE: Duration = Duration::from_millis(1500);
 
 /// While so many answers are awaited the link has enough to do: who has said something already waits with the next. Far fewer
 /// than the link takes, so that nothing has to wait longer for it than a text may.
+#[cfg(feature = "net")]
 const BUSY: usize = 512;
 
 /// What holds while the others cannot be reached.
@@ -260,6 +261,7 @@ impl Link {
     }
 
     /// Whether so much waits for it that nobody should say two things at once.
+    #[cfg(feature = "net")]
     pub(crate) fn is_busy(&self) -> bool {
         self.tickets.len() >= BUSY
     }

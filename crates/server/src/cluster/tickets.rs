@@ -56,6 +56,7 @@ impl Tickets {
     }
 
     /// How many answers are awaited.
+    #[cfg(feature = "net")]
     pub(super) fn len(&self) -> usize {
         self.0.lock().len()
     }
