@@ -235,6 +235,26 @@ async fn once_a_minute_who_is_due_is_warned_ended_or_given_a_sign_of_life() {
 }
 
 #[tokio::test]
+async fn who_is_to_be_looked_at_twice_in_a_minute_is_not_forgotten() {
+    let cloud = Cloud::with(DOORS).await;
+    // The warning and the end of the token are to come in one minute of the clock.
+    while now() % 60 > 50 {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    let minute = now() / 60;
+    let (mut ann, _) = cloud.greeted("dashboard", &reader("ann").expiring_in(4).sign()).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    cloud.minute().await;
+    assert_eq!(ann.json().await["type"], "auth.expiring");
+    let planned = cloud.items_in("due#").await;
+    let planned: Vec<_> = planned.iter().map(|item| item["pk"]["S"].as_str().unwrap()).collect();
+    assert_eq!(planned, [format!("due#{minute}")], "the end of the token is still to come");
+    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    cloud.minute().await;
+    assert_eq!(ann.json().await["payload"]["code"], "TOKEN_EXPIRED");
+}
+
+#[tokio::test]
 async fn leaving_twice_or_never_having_come_does_nothing() {
     let cloud = Cloud::open(Setup { config: DOORS.into(), environments: 2, ..Setup::default() }).await;
     let (ann, _) = cloud.greeted("dashboard", &reader("ann").sign()).await;

@@ -54,8 +54,10 @@ impl Front {
         let table = &self.connections.table;
         if let Some(kept) = table.connection(due.id).await?
             && let Some(next) = self.attend(&kept, now).await?
+            && table.plan(due.id, next).await? == *due
         {
-            table.plan(due.id, next).await?;
+            // The next look is in the same minute: what was due is what is planned.
+            return Ok(());
         }
         // Behind the next: whoever stops between the two looks once too often, and never too seldom.
         table.seen(due).await

@@ -32,12 +32,14 @@ fn partition(minute: i64) -> String {
 }
 
 impl Table {
-    /// Plans to look at a connection then.
-    pub async fn plan(&self, id: ConnectionId, at: Timestamp) -> Result<(), StoreFault> {
-        let mut item = key_of(&Due { id, minute: at.millis() / MINUTE });
+    /// Plans to look at a connection then. Two plans within a minute are one.
+    pub async fn plan(&self, id: ConnectionId, at: Timestamp) -> Result<Due, StoreFault> {
+        let due = Due { id, minute: at.millis() / MINUTE };
+        let mut item = key_of(&due);
         item.insert("id".into(), text(id.to_string()));
         item.insert("ttl".into(), number(super::ttl(at + Duration::from_secs(3600))));
-        self.write(item, "written for what is due").await
+        self.write(item, "written for what is due").await?;
+        Ok(due)
     }
 
     /// Whom to look at now.
