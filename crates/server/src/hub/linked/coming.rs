@@ -23,6 +23,15 @@ pub(super) enum Waits {
     There(NodeId, RequestId),
 }
 
+/// Whether a connection that makes room is out of the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// It is, and was told why.
+    Free,
+    /// It is on its way through the door: whoever waits is told when it is not any more.
+    Soon,
+}
+
 impl LinkedBooks {
     /// It asks for a seat.
     pub(super) fn comes(&mut self, connection: ConnectionId) {

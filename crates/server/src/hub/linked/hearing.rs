@@ -8,7 +8,10 @@ use gateway_domain::{
     rooms::Present,
 };
 
-use super::{coming::Waits, gather::Said};
+use super::{
+    coming::{Waits, Way},
+    gather::Said,
+};
 use crate::{
     cluster::{Found, Letter, Link, Question, ended},
     hub::{Hub, agents::Online},
@@ -21,11 +24,8 @@ impl Hub {
         match letter {
             Letter::End { user, connection, agent, code, asked } => {
                 let waits = asked.map(|asked| Waits::There(from.clone(), asked));
-                if self.books.lock().linked.gives_away(connection, waits) {
-                    return None;
-                }
-                self.give_way(&user, connection, agent.as_ref(), &ended(&code), now);
-                if let Some(asked) = asked {
+                let way = self.give_way((&user, connection, agent.as_ref()), &ended(&code), waits, now);
+                if let (Way::Free, Some(asked)) = (way, asked) {
                     // Behind what was said of it.
                     self.replies(link, from, Letter::Done { asked }, now);
                 }

@@ -14,7 +14,10 @@ use gateway_domain::{
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{coming::Waits, cut_off};
+use super::{
+    coming::{Waits, Way},
+    cut_off,
+};
 use crate::{
     clock,
     cluster::{Letter, Link, WhenAway},
@@ -151,12 +154,12 @@ impl Hub {
     ) {
         if place.node == *link.node() {
             let (tells, told) = oneshot::channel();
-            if self.books.lock().linked.gives_away(place.connection, Some(Waits::Here(tells))) {
+            let waits = Some(Waits::Here(tells));
+            if self.give_way((user, place.connection, agent), &Refusal::plain(code), waits, clock::now()) == Way::Soon {
                 // Whether it is out of the way or not: longer nobody waits.
                 let _ = tokio::time::timeout(MAKING_ROOM, told).await;
-                return;
             }
-            return self.give_way(user, place.connection, agent, &Refusal::plain(code), clock::now());
+            return;
         }
         let asked = RequestId::new(Uuid::new_v4());
         let done = self.awaits(asked, 1);
@@ -172,18 +175,18 @@ impl Hub {
         }
     }
 
-    /// Ends a connection here that makes room for another, be it on its way through the door.
+    /// Ends a connection here that makes room for another, be it on its way through the door. Whoever waits for one that has
+    /// not got its seat yet is told.
     pub(super) fn give_way(
         self: &Arc<Self>,
-        user: &UserId,
-        connection: ConnectionId,
-        agent: Option<&AgentId>,
+        (user, connection, agent): (&UserId, ConnectionId, Option<&AgentId>),
         refusal: &Refusal,
+        waits: Option<Waits>,
         now: Now,
-    ) {
+    ) -> Way {
         let mut books = self.books.lock();
-        if books.linked.gives_away(connection, None) {
-            return;
+        if books.linked.gives_away(connection, waits) {
+            return Way::Soon;
         }
         let own = books.registry.get(connection).and_then(|here| here.agent());
         let agent = own.as_ref().or(agent);
@@ -191,6 +194,7 @@ impl Hub {
         if let Some(gone) = self.strike(&mut books, (user, connection, agent), gone, now) {
             gone.end(refusal.clone());
         }
+        Way::Free
     }
 
     /// A connection whose agent came by a newer one while nodes did not hear each other.
@@ -199,7 +203,8 @@ impl Hub {
             self.books.lock().linked.gives_away(connection, None);
             return;
         };
-        self.give_way(here.user(), connection, here.agent().as_ref(), &Refusal::plain(Code::Replaced), now);
+        let agent = here.agent();
+        self.give_way((here.user(), connection, agent.as_ref()), &Refusal::plain(Code::Replaced), None, now);
     }
 
     /// Others took this node for lost, and told that its connection is; it stands again.
