@@ -65,16 +65,7 @@ impl MessageHandler for Service {
             "ring" => {
                 let targets = ["room:hall".parse::<Target>().unwrap()];
                 let text = json!({ "type": "bell" }).to_string();
-                let post = Post {
-                    text,
-                    targets: &targets,
-                    class: Class::Event,
-                    sender: None,
-                    counted: true,
-                    trace: None,
-                    request: None,
-                };
-                visit.hub.post(post, visit.now).unwrap();
+                visit.hub.post(Post::new(text, &targets, Class::Event), visit.now).unwrap();
                 Handled::Done
             }
             "never" => Handled::Refused(Refusal::new(Code::Forbidden, "not here")),

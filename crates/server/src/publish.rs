@@ -232,7 +232,7 @@ impl Publisher {
             .to_text()
             .map_err(|fault| Refusal::plain(Code::Internal).because(format!("an event has no JSON form: {fault}")))?;
         let (targets, trace, request) = (&draft.to, draft.trace, draft.request);
-        self.hub.post(Post { text, targets, class: Class::Event, sender: None, counted: true, trace, request }, now)
+        self.hub.post(Post { counted: true, trace, request, ..Post::new(text, targets, Class::Event) }, now)
     }
 
     /// Forgets what is too long ago.

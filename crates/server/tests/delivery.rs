@@ -200,15 +200,7 @@ async fn more_than_can_be_carried_is_refused_and_counted() {
     let large = json!({"type": "say", "text": "x".repeat(8 << 20)}).to_string();
     let posting = |text: &str| {
         let targets = [target("room:plain")];
-        let post = Post {
-            text: text.into(),
-            targets: &targets,
-            class: Class::Event,
-            sender: None,
-            counted: true,
-            trace: None,
-            request: None,
-        };
+        let post = Post { counted: true, ..Post::new(text.into(), &targets, Class::Event) };
         hall.hub.post(post, clock::now())
     };
     let mut underway = Vec::new();

@@ -261,8 +261,7 @@ impl<L: Line> Connection<L> {
         let text = text(None);
         let bytes = text.len();
         let trace = message.trace();
-        let post =
-            Post { text, targets: &targets, class, sender: Some(asker), counted: message.ack, trace, request: None };
+        let post = Post { sender: Some(asker), counted: message.ack, trace, ..Post::new(text, &targets, class) };
         match self.house.hub.post(post, now) {
             Ok(Posted::Done(count)) if self.underway.is_some() => {
                 // The answers come in the order of what was said.

@@ -124,18 +124,6 @@ impl Hub {
     pub(super) fn post_own(self: &Arc<Self>, books: &mut Books, rooms: &[Room], text: String, now: Now) {
         let targets: Vec<_> = rooms.iter().cloned().map(gateway_domain::target::Target::Room).collect();
         // Nobody waits for it, and where the house is too busy for it the loss is counted there.
-        let _ = self.post_in(
-            books,
-            Post {
-                text,
-                targets: &targets,
-                class: Class::Control,
-                sender: None,
-                counted: false,
-                trace: None,
-                request: None,
-            },
-            now,
-        );
+        let _ = self.post_in(books, Post::new(text, &targets, Class::Control), now);
     }
 }

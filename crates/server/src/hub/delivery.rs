@@ -63,6 +63,14 @@ pub struct Post<'a> {
     pub counted: bool,
 }
 
+impl<'a> Post<'a> {
+    /// What nobody in particular says, and of which nobody needs to know how far it got.
+    #[must_use]
+    pub const fn new(text: String, targets: &'a [Target], class: Class) -> Self {
+        Self { text, targets, class, sender: None, trace: None, request: None, counted: false }
+    }
+}
+
 /// How far a post has come.
 #[derive(Debug)]
 pub enum Posted {

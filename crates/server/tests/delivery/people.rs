@@ -152,18 +152,8 @@ impl Hall {
         let own = id.map(|id| id.to_string()).unwrap_or_default();
         let targets: Vec<_> = targets.iter().map(|text| target(&text.replace("ONE", &own))).collect();
         let text = format!(r#"{{"type":"say","n":{n}}}"#);
-        self.hub.post(
-            Post {
-                text,
-                targets: &targets,
-                class: Class::Event,
-                sender: id,
-                counted: true,
-                trace: None,
-                request: None,
-            },
-            clock::now(),
-        )
+        let post = Post { sender: id, counted: true, ..Post::new(text, &targets, Class::Event) };
+        self.hub.post(post, clock::now())
     }
 
     /// Posts a numbered word to a few; how many were told.

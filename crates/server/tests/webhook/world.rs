@@ -181,15 +181,7 @@ impl World {
     pub(crate) fn post(&self, guest: Option<&Guest>, text: &str) -> usize {
         let targets = [Target::Webhook("h".into()), Target::Webhook("h".into())];
         let sender = guest.map(|guest| guest.occupant.id);
-        let post = Post {
-            text: text.into(),
-            targets: &targets,
-            class: Class::Event,
-            sender,
-            counted: true,
-            trace: None,
-            request: None,
-        };
+        let post = Post { sender, counted: true, ..Post::new(text.into(), &targets, Class::Event) };
         match self.hub.post(post, clock::now()).unwrap() {
             Posted::Done(count) => count,
             Posted::Underway(_) => panic!("nobody has to wait for a hook"),

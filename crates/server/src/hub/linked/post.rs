@@ -179,8 +179,7 @@ impl Hub {
         };
         self.part_rooms(books, &again.targets);
         let Again { text, targets, class, sender } = again;
-        let post =
-            Post { text, targets: &targets, class, sender, counted: said.is_counted, trace: None, request: None };
+        let post = Post { sender, counted: said.is_counted, ..Post::new(text, &targets, class) };
         let report = Report::Poster { done: said.done.take(), scope: Scope::Node, before: said.count };
         self.tell(books, post, Offsets::Own, report, now);
     }

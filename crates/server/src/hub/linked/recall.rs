@@ -150,8 +150,7 @@ impl Hub {
         let said: Said = serde_json::from_str(&text).unwrap_or_default();
         let sender = said.from.and_then(|by| by.connection_id);
         let targets = [Target::Room(room.clone())];
-        let post =
-            Post { text, targets: &targets, class: Class::Event, sender, counted: false, trace: None, request: None };
+        let post = Post { sender, ..Post::new(text, &targets, Class::Event) };
         self.tell(books, post, Offsets::Given(&[(room.clone(), at.clone())]), Report::Nobody, now);
     }
 

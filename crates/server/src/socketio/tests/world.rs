@@ -200,16 +200,7 @@ impl World {
     pub(super) fn publish(&self, payload: &str) {
         let targets = [Target::Endpoint("/dashboard".into())];
         let text = format!(r#"{{"eventId":"e","type":"x","timestamp":"t","payload":{payload}}}"#);
-        let post = Post {
-            text,
-            targets: &targets,
-            class: Class::Event,
-            sender: None,
-            counted: true,
-            trace: None,
-            request: None,
-        };
-        self.site.house.hub.post(post, clock::now()).unwrap();
+        self.site.house.hub.post(Post::new(text, &targets, Class::Event), clock::now()).unwrap();
     }
 
     pub(super) fn occupant(&self) -> Arc<Occupant> {
