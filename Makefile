@@ -54,7 +54,8 @@ check: ## formatting, clippy, documentation, layers, shapes: all with warnings a
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
-	$(CARGO) test -p gateway-tests --locked --test layers --test clippy_laws --test shapes
+	@# Of the whole workspace, as `make test` builds it: by themselves they would have dependencies with other features.
+	$(CARGO) test --workspace --locked --test layers --test clippy_laws --test shapes
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check bans licenses sources; \
 	else echo "cargo-deny is not installed: licences and sources were not checked against deny.toml"; fi
 
