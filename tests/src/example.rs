@@ -113,6 +113,8 @@ impl Speaker {
         let members: Vec<_> = greeting.as_object().expect("an object").keys().map(String::as_str).collect();
         assert_eq!(greeting["type"], words.ready, "{greeting}");
         assert_eq!(members.len(), 2, "{greeting}");
+        // That it came is told to others behind that.
+        several::settled(&client.socket).await;
         Self { client, greeting: greeting[words.payload].clone(), words, marks: 0 }
     }
 

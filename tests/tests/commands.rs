@@ -199,6 +199,7 @@ async fn without_a_reply_in_time_the_asker_is_told_and_progress_starts_the_time_
     }
     stage.ann.hears_error("REPLY_TIMEOUT", "q-2").await;
     assert!(watch.elapsed() >= Duration::from_millis(2_790), "{:?}", watch.elapsed());
+    stage.is_quiet().await;
 
     // What comes too late is refused, and nobody sees it.
     for (agent, request) in [(0, plain), (1, request)] {

@@ -7,6 +7,7 @@
 mod asked;
 mod asking;
 mod everywhere;
+mod once;
 mod recent;
 mod schemas;
 pub mod written;

@@ -1,7 +1,15 @@
 //! Requests from one node to another, with all their ends.
 
-use gateway_tests::{actor::Actor, eventually, joined::Joined};
+use std::time::Duration;
+
+use gateway_tests::{
+    actor::Actor,
+    eventually,
+    joined::{Joined, Node},
+    tokens::token,
+};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use crate::CONFIG;
 
@@ -113,4 +121,58 @@ async fn of_several_the_one_with_the_least_to_answer_is_asked_wherever_it_is() {
     }
     asked.sort();
     assert_eq!(asked, ["a0", "a1", "a2"], "each has one");
+}
+
+/// Asks the agent `press` at that gateway under a key: status and body.
+fn keyed(node: &Node) -> JoinHandle<(u16, Value)> {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let call = client
+        .post(format!("http://{}/api/v1/agents/press/requests", node.address))
+        .bearer_auth(token("operator", "admin"))
+        .header("idempotency-key", "k1")
+        .json(&json!({"type": "command", "timeout": "30s"}));
+    tokio::spawn(async move {
+        let answer = call.send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    })
+}
+
+/// The second gateway hears that the first is no more.
+async fn is_missed(all: &Joined) {
+    all.switchboard.kill(&all.nodes[0].id);
+    let link = all.nodes[1].house.hub.link().expect("a link");
+    eventually(10, "the other is missed", async || (!link.has_node("node-1")).then_some(())).await;
+}
+
+#[tokio::test]
+async fn who_asks_under_a_key_and_is_missed_for_a_moment_is_waited_for() {
+    let all = Joined::of(2, CONFIG).await;
+    let mut agent = all.nodes[0].agent("press").await;
+    let first = keyed(&all.nodes[0]);
+    let request = agent.hear().await;
+    all.cut(0).await;
+    is_missed(&all).await;
+    let again = keyed(&all.nodes[1]);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!again.is_finished(), "{:?}", again.await);
+    all.heal(0).await;
+    agent.say(reply(&request, json!("once"))).await;
+    for answer in [first, again] {
+        let (status, answer) = answer.await.unwrap();
+        assert_eq!((status, &answer["payload"]), (200, &json!("once")), "{answer}");
+    }
+    agent.hears_nothing().await;
+}
+
+#[tokio::test]
+async fn who_asks_under_a_key_and_is_gone_is_not_waited_for_long() {
+    let all = Joined::of(2, CONFIG).await;
+    let mut agent = all.nodes[0].agent("press").await;
+    let _first = keyed(&all.nodes[0]);
+    agent.hear().await;
+    is_missed(&all).await;
+    // Far less than the thirty seconds that the reply may take.
+    let again = tokio::time::timeout(Duration::from_secs(20), keyed(&all.nodes[1]));
+    let (status, answer) = again.await.expect("an end in time").unwrap();
+    assert_eq!((status, &answer["error"]["code"]), (502, &json!("TARGET_LOST")), "{answer}");
 }

@@ -1,26 +1,28 @@
 //! One question once, at whichever gateway it comes again: the first to write its key down asks, the others wait for its answer.
+//!
+//! The law: who asks is gone when the others have missed it for a while, and not when they do not know it yet: of a gateway that
+//! has just come each hears with its own next beat.
 
 use std::{sync::Arc, time::Duration};
 
-use gateway_auth::api_key;
-use gateway_domain::{
-    Code, Now, Refusal,
-    link::{Act, Answer, Book, Expected},
-};
+use gateway_domain::{Code, Now, Refusal};
 use serde::{Deserialize, Serialize};
 
-use super::asking::{Backend, Outcome, Question};
+use super::{
+    asking::{Backend, Outcome, Question},
+    once::{self, First, REMEMBERED, Unknown},
+};
 use crate::cluster::Link;
 
-/// So long a key is known again.
-const REMEMBERED: Duration = Duration::from_secs(300);
 /// How often an answer is asked for that another gateway has not given yet: soon at first, and then less often.
 const ASK_SOON: Duration = Duration::from_millis(50);
 const ASK_LATER: Duration = Duration::from_millis(500);
+/// Whoever is not among the gateways for so long is gone. They hear of each other every second.
+const MISSED_FOR: Duration = Duration::from_secs(5);
 
 /// What is written down of a question.
 #[derive(Debug, Serialize, Deserialize)]
-struct Note {
+struct Entry {
     /// Of what is asked: something else under the same key is a contradiction.
     digest: String,
     /// The gateway that asks.
@@ -52,76 +54,63 @@ pub(super) enum Turn {
 
 /// A key that was written down for the first time.
 pub(super) struct Claimed {
-    link: Arc<Link>,
-    key: String,
-    digest: String,
-    now: Now,
+    note: once::Note,
+    entry: Entry,
 }
 
 /// Writes a key down, or waits for how that ends which was written.
 pub(super) async fn turn(link: &Arc<Link>, backend: &Backend, key: &str, question: &Question, now: Now) -> Turn {
     let Question { agent, kind, payload, timeout, .. } = question;
     let payload = payload.as_deref().map_or("", |payload| payload.get());
-    let digest = hashed(&format!("{agent}\n{kind}\n{}\n{payload}", timeout.as_millis()));
+    let digest = once::digest(&format!("{agent}\n{kind}\n{}\n{payload}", timeout.as_millis()));
     // A key is its caller's own, and of any form.
-    let key = format!("asked:{}", hashed(&format!("{}\n{key}", backend.user)));
-    let claimed = Claimed { link: Arc::clone(link), key, digest, now };
-    let mut waited = Duration::ZERO;
-    let mut found = match claimed.write(None, Some(Expected::Absent)).await {
-        Answer::Written(Ok(())) => return Turn::Ours(claimed),
-        Answer::Written(Err(found)) => found,
-        _ => return Turn::Unknown,
-    };
-    while waited < REMEMBERED {
-        match found.as_deref().and_then(|found| serde_json::from_str::<Note>(found).ok()) {
-            Some(note) if note.digest != claimed.digest => return Turn::Contradicted,
-            Some(Note { end: Some(end), .. }) => return Turn::Ended(end.into()),
-            Some(Note { node, .. }) if !link.nodes().iter().any(|here| here.as_str() == node) => {
-                let why = "the gateway that asked is gone, and nobody knows what was answered";
-                return Turn::Ended(Outcome::Refused(Refusal::new(Code::TargetLost, why)));
-            }
-            Some(_) => {
-                let pause = if waited < Duration::from_secs(1) { ASK_SOON } else { ASK_LATER };
-                tokio::time::sleep(pause).await;
-                waited += pause;
-            }
-            // Nobody was asked after all: whoever comes now may find somebody.
-            None => match claimed.write(None, Some(Expected::Absent)).await {
-                Answer::Written(Ok(())) => return Turn::Ours(claimed),
-                Answer::Written(Err(Some(other))) => {
-                    found = Some(other);
-                    continue;
-                }
-                _ => return Turn::Unknown,
-            },
-        }
-        found = match link.ask(Act::Read { book: Book::Once, key: claimed.key.clone() }).answer().await {
-            Answer::Read(found) => found,
-            _ => return Turn::Unknown,
-        };
-    }
-    Turn::Ended(Outcome::Refused(Refusal::plain(Code::ReplyTimeout)))
+    let key = format!("asked:{}", once::digest(&format!("{}\n{key}", backend.user)));
+    let entry = Entry { digest, node: link.node().as_str().to_owned(), end: None };
+    let claimed = Claimed { note: once::Note::new(link, key, now), entry };
+    claimed.turn(link).await.unwrap_or(Turn::Unknown)
 }
 
 impl Claimed {
-    async fn write(&self, end: Option<End>, expected: Option<Expected>) -> Answer {
-        let note = Note { digest: self.digest.clone(), node: self.link.node().as_str().to_owned(), end };
-        self.put(serde_json::to_string(&note).ok(), expected).await
-    }
-
-    async fn put(&self, value: Option<String>, expected: Option<Expected>) -> Answer {
-        let until = Some(self.now.wall + REMEMBERED);
-        self.link.ask(Act::Write { book: Book::Once, key: self.key.clone(), value, until, expected }).answer().await
+    async fn turn(self, link: &Link) -> Result<Turn, Unknown> {
+        let (mut waited, mut missed) = (Duration::ZERO, Duration::ZERO);
+        let mut found = None;
+        while waited < REMEMBERED {
+            let Some(Entry { digest, node, end }) = found else {
+                // Nobody was asked yet, or after all.
+                match self.note.claim(&self.entry).await? {
+                    First::Us => return Ok(Turn::Ours(self)),
+                    First::Others(entry) => found = Some(entry),
+                }
+                continue;
+            };
+            if digest != self.entry.digest {
+                return Ok(Turn::Contradicted);
+            }
+            if let Some(end) = end {
+                return Ok(Turn::Ended(end.into()));
+            }
+            if missed >= MISSED_FOR {
+                let why = "the gateway that asked is gone, and nobody knows what was answered";
+                return Ok(Turn::Ended(Outcome::Refused(Refusal::new(Code::TargetLost, why))));
+            }
+            let pause = if waited < Duration::from_secs(1) { ASK_SOON } else { ASK_LATER };
+            tokio::time::sleep(pause).await;
+            waited += pause;
+            let is_here = link.nodes().iter().any(|here| here.as_str() == node);
+            missed = if is_here { Duration::ZERO } else { missed + pause };
+            found = self.note.read().await?;
+        }
+        Ok(Turn::Ended(Outcome::Refused(Refusal::plain(Code::ReplyTimeout))))
     }
 
     /// Writes down how it ended.
     pub(super) async fn ends(self, outcome: &Outcome) {
-        drop(self.write(Some(outcome.into()), None).await);
+        self.note.ends(&Entry { end: Some(outcome.into()), ..self.entry }).await;
     }
 
     /// Nobody was asked: it may be tried again.
     pub(super) async fn strikes(self) {
-        drop(self.put(None, None).await);
+        self.note.strike().await;
     }
 }
 
@@ -146,8 +135,4 @@ impl From<End> for Outcome {
             }
         }
     }
-}
-
-fn hashed(text: &str) -> String {
-    api_key::hash_text(&api_key::hash(text))
 }
