@@ -293,7 +293,7 @@ fn the_doctor_is_let_in_or_not_as_the_gateway_is_and_leaves_nothing_behind() {
     };
     let finds = |words: &[&str]| {
         let arguments = ["doctor", "--json", "--config", "gateway.toml"];
-        let (_, found, faults) = gateway_tests::gateway::run(folder.path(), &arguments, "", &[]);
+        let (_, found, faults) = gateway_tests::program::run(folder.path(), &arguments, "", &[]);
         let fits = |line: &str| line.contains("\"redis\"") && words.iter().all(|word| line.contains(word));
         assert!(found.lines().any(fits), "no line with {words:?}: {found}{faults}");
     };
