@@ -13,9 +13,9 @@ use futures_util::{StreamExt, future::join_all};
 use gateway_tests::{
     Options, TestClient, TestGateway,
     chance::Chance,
-    gateway::program,
     kept::Kept,
     process::{allow_open_files, cpu_micros, stopwatch},
+    program,
     rooms::UNLIMITED,
     tokens::token,
 };
@@ -53,7 +53,7 @@ async fn measure() {
     allow_open_files(4_096);
     let key = "[[api_keys]]\nid = \"bench\"\nkey_env = \"BENCH_KEY\"\nuser = \"backend\"\nroles = [\"service\"]\n";
     // The server has one core and this another, where there are two. It inherits its own, so that it has a thread for it.
-    program();
+    program::gateway();
     stay_on("0");
     let gateway = TestGateway::open(Options {
         config: format!("{UNLIMITED}{key}"),

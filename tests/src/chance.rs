@@ -1,5 +1,7 @@
 //! Chance that can be called back: the same seed gives the same run, and a failing test names its seed.
 
+use crate::runner;
+
 /// A die.
 #[derive(Clone, Debug)]
 pub struct Chance(u64);
@@ -11,12 +13,9 @@ impl Chance {
     }
 
     /// The seed of `GATEWAY_TEST_SEED`, or else the usual one; the run says which.
-    #[allow(clippy::disallowed_methods, clippy::print_stderr, reason = "the runner speaks to the harness this way")]
     pub fn seed_or(usual: u64) -> u64 {
-        let wanted = std::env::var("GATEWAY_TEST_SEED").ok();
-        let seed = wanted.map_or(usual, |wanted| wanted.parse().expect("GATEWAY_TEST_SEED is a number"));
-        // On the error stream, so that it is read while it runs, too.
-        eprintln!("seed: GATEWAY_TEST_SEED={seed}");
+        let seed = runner::number("GATEWAY_TEST_SEED").unwrap_or(usual);
+        runner::say(format_args!("seed: GATEWAY_TEST_SEED={seed}"));
         seed
     }
 

@@ -11,14 +11,14 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::gateway::program;
+use crate::program;
 
 /// What tells the program that it is in a container; whoever runs the tests in one means another.
 const MARKS: [&str; 3] = ["GATEWAY_CONTAINER", "KUBERNETES_SERVICE_HOST", "container"];
 
 /// The program, without a word of configuration from around it.
 pub fn bare(folder: &Path) -> Command {
-    let mut command = Command::new(program());
+    let mut command = Command::new(program::gateway());
     command.current_dir(folder).stdin(Stdio::null());
     MARKS.iter().for_each(|mark| {
         command.env_remove(mark);
@@ -93,7 +93,7 @@ impl DevGateway {
 
     /// Pastes the exports and a command into a shell. The program is not built anew for it.
     pub fn paste(&self, command: &str) -> Output {
-        let command = command.replace("cargo run -q -p gateway --", &program().display().to_string());
+        let command = command.replace("cargo run -q -p gateway --", &program::gateway().display().to_string());
         let exports: Vec<&str> = self.banner.lines().filter(|line| line.starts_with("export ")).collect();
         let script = format!("{}\n{command}\n", exports.join("\n"));
         let mut shell = Command::new("sh");

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     client::{PATIENCE, TestClient},
-    gateway::{self, Options, TestGateway},
-    several,
+    gateway::{Options, TestGateway},
+    program, several,
     tokens::Claims,
 };
 
@@ -58,12 +58,12 @@ fn open_with(example: &str, env: &[(&str, &str)], alone: bool) -> TestGateway {
 /// Checks an example as its operator would: the configuration is sound, and every case of the policy holds.
 pub fn is_sound(example: &str, env: &[(&str, &str)]) {
     let gateway = open(example, env);
-    let (code, told, why) = gateway::run(gateway.folder.path(), &["config", "check"], "", env);
+    let (code, told, why) = program::run(gateway.folder.path(), &["config", "check"], "", env);
     assert_eq!((code, told.as_str(), why.as_str()), (Some(0), "ok\n", ""), "there is nothing to warn of, either");
-    let (code, told, why) = gateway::run(gateway.folder.path(), &["policy", "test", "policy.toml"], "", env);
+    let (code, told, why) = program::run(gateway.folder.path(), &["policy", "test", "policy.toml"], "", env);
     assert_eq!(code, Some(0), "{told}{why}");
     assert!(told.starts_with("ok: "), "{told}");
-    let (_, shown, _) = gateway::run(gateway.folder.path(), &["config", "show"], "", env);
+    let (_, shown, _) = program::run(gateway.folder.path(), &["config", "show"], "", env);
     assert!(shown.contains("127.0.0.1:8080"), "it listens where the pages say: {shown}");
 }
 

@@ -26,6 +26,7 @@ use crate::{
     eventually,
     gateway::{Options, TestGateway},
     process::stopwatch,
+    rooms::{open_to_dashboards, unlimited_but},
     tokens::token,
 };
 
@@ -40,27 +41,14 @@ pub const SEATS: usize = 5;
 const WELL: u64 = 30;
 
 /// What every node is configured with.
-const CONFIG: &str = r#"
-[server]
-drain_timeout = "1s"
-[plans.default]
-connections = 5
-messages = "off"
-[plans.agent]
-messages = "off"
-[limits]
-handshakes_per_ip = "off"
-handshakes_per_user = "off"
-[rooms.default]
-history = { messages = 20000, bytes = "16MiB" }
-[[rooms.rules]]
-match = "lobby"
-join = [{ role = "dashboard" }]
-presence = "off"
-[[rooms.rules]]
-match = "agents"
-join = [{ role = "dashboard" }]
-"#;
+fn config() -> String {
+    let (limits, lobby, agents) = (unlimited_but(SEATS), open_to_dashboards("lobby"), open_to_dashboards("agents"));
+    format!(
+        "[server]\ndrain_timeout = \"1s\"\n{limits}\
+         [rooms.default]\nhistory = {{ messages = 20000, bytes = \"16MiB\" }}\n\
+         {lobby}presence = \"off\"\n{agents}"
+    )
+}
 
 /// The socket of a client.
 pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -131,11 +119,11 @@ impl Fleet {
         if self.nodes[nth].is_some() {
             return;
         }
-        let Traits { config, files, when_away, lease, .. } = &self.traits;
+        let Traits { config: more, files, when_away, lease, .. } = &self.traits;
         let (lines, lease) = (&self.cords[nth].lines, lease.unwrap_or(LEASE).as_secs());
         let policy = when_away.map(|policy| format!("when_away = \"{policy}\"\n")).unwrap_or_default();
         let options = Options {
-            config: format!("{CONFIG}{config}\n[cluster]\n{lines}{policy}lease = \"{lease}s\"\n"),
+            config: format!("{}{more}\n[cluster]\n{lines}{policy}lease = \"{lease}s\"\n", config()),
             files: files.clone(),
             env: vec![("GATEWAY__SERVER__NODE".into(), format!("node-{}", nth + 1))],
             folder: self.folders[nth].take(),

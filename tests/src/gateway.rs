@@ -1,12 +1,10 @@
-//! The program under test: built once, started with a configuration of the test's own on a free port, read to its end.
+//! The gateway under test: the real program, started with a configuration of the test's own on a free port, read to its end.
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
     net::SocketAddr,
-    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
@@ -15,6 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
+    program::{self, Running},
     redis::Redis,
     several::{self, Spread},
     tokens::{SECRET, token},
@@ -54,41 +53,6 @@ pub struct Options {
     pub listen: Option<String>,
     /// It is one node, however many the runner wants: the story is about what is each node's own.
     pub alone: bool,
-}
-
-/// The program, built once for all tests of a process.
-pub fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        // A runner that has built it already, as a run for coverage has, says where.
-        #[allow(clippy::disallowed_methods, reason = "the runner speaks to the harness this way")]
-        if let Some(built) = std::env::var_os("GATEWAY_PROGRAM") {
-            return built.into();
-        }
-        built("gateway")
-    })
-}
-
-/// The program that measures it, built the same way.
-pub fn loadtest() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| built("loadtest"))
-}
-
-pub(crate) fn built(package: &str) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    // What is measured by an optimised harness is an optimised program.
-    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
-    let build = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", package, "--message-format", "json", "--profile", profile])
-        .current_dir(root)
-        .output()
-        .expect("cargo");
-    assert!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
-    let messages = String::from_utf8(build.stdout).unwrap();
-    let built = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let program = built.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).next_back();
-    program.expect("cargo names the program that it built")
 }
 
 impl TestGateway {
@@ -179,10 +143,10 @@ impl TestGateway {
         let audit = mine("[audit]", "file = \"audit.jsonl\"");
         fs::write(folder.path().join("gateway.toml"), format!("{keys}{audit}{}", options.config)).unwrap();
         let mut command = match options.open_files {
-            None => Command::new(program()),
+            None => Command::new(program::gateway()),
             Some(most) => {
                 let mut shell = Command::new("sh");
-                shell.arg("-c").arg(format!("ulimit -n {most}; exec \"$0\" \"$@\"")).arg(program());
+                shell.arg("-c").arg(format!("ulimit -n {most}; exec \"$0\" \"$@\"")).arg(program::gateway());
                 shell
             }
         };
@@ -192,7 +156,7 @@ impl TestGateway {
         }
         let listen = options.listen.unwrap_or_else(|| "127.0.0.1:0".into());
         command.args(["serve", "--config", "gateway.toml", "--listen", &listen]);
-        let (child, written, address) = spawn(command.current_dir(folder.path()).envs(options.env))?;
+        let Running { child, written, address } = program::spawn(command.current_dir(folder.path()).envs(options.env))?;
         let (peers, redis, spread) = (Vec::new(), None, Spread::over(vec![address]));
         Ok(Self { address, folder, child, written, peers, redis, spread })
     }
@@ -353,61 +317,4 @@ impl Drop for TestGateway {
             self.search_for_tokens();
         }
     }
-}
-
-/// Starts a gateway and waits until it says where it listens.
-fn spawn(command: &mut Command) -> Result<(Child, Arc<Mutex<String>>, SocketAddr), String> {
-    let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program");
-    let written = Arc::new(Mutex::new(String::new()));
-    let (found, finding) = std::sync::mpsc::sync_channel(1);
-    let output = child.stdout.take().expect("its output");
-    collect(output, Arc::clone(&written), |_| {});
-    let errors = child.stderr.take().expect("its errors");
-    let reading = collect(errors, Arc::clone(&written), move |line| {
-        // In either form of the log.
-        let address = ["address=\"", "\"address\":\""].into_iter().find_map(|sign| line.split_once(sign));
-        if let (true, Some((_, rest))) = (line.contains("listening for clients"), address) {
-            let _ = found.try_send(rest.split('"').next().unwrap_or_default().to_owned());
-        }
-    });
-    match finding.recv_timeout(Duration::from_secs(20)) {
-        // A socket of the file system has no address: the test knows where it is.
-        Ok(address) => Ok((child, written, address.parse().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0))))),
-        Err(_) => {
-            let _ = child.kill();
-            let code = child.wait().ok().and_then(|status| status.code());
-            let _ = reading.join();
-            let text = written.lock().unwrap().clone();
-            Err(format!("{text}\nexit code {code:?}"))
-        }
-    }
-}
-
-pub(crate) fn collect(
-    stream: impl Read + Send + 'static,
-    into: Arc<Mutex<String>>,
-    mut see: impl FnMut(&str) + Send + 'static,
-) -> thread::JoinHandle<()> {
-    thread::spawn(move || {
-        for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
-            let line = String::from_utf8_lossy(&line).into_owned();
-            see(&line);
-            let mut written = into.lock().unwrap();
-            written.push_str(&line);
-            written.push('\n');
-        }
-    })
-}
-
-/// Runs the program with arguments and standard input to its end: exit code, output, errors.
-pub fn run(folder: &Path, arguments: &[&str], input: &str, env: &[(&str, &str)]) -> (Option<i32>, String, String) {
-    let mut command = Command::new(program());
-    command.args(arguments).current_dir(folder).envs(env.iter().copied());
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program");
-    let _ = child.stdin.take().expect("its input").write_all(input.as_bytes());
-    let output = child.wait_with_output().expect("its end");
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    (output.status.code(), text(output.stdout), text(output.stderr))
 }

@@ -10,7 +10,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{client::Refused, client::TestClient, gateway::built, node::Script, tokens::SECRET};
+use crate::{client::Refused, client::TestClient, node::Script, program::built, runner, tokens::SECRET};
 use front::Front;
 pub use front::Wire;
 use runtime::Runtime;
@@ -55,11 +55,7 @@ pub fn program() -> &'static Path {
     static PROGRAM: std::sync::OnceLock<std::path::PathBuf> = std::sync::OnceLock::new();
     PROGRAM.get_or_init(|| {
         // A measurement is of the program as it is shipped.
-        #[allow(clippy::disallowed_methods, reason = "the runner speaks to the harness this way")]
-        if let Some(built) = std::env::var_os("GATEWAY_LAMBDA_PROGRAM") {
-            return built.into();
-        }
-        built("gateway-lambda")
+        runner::told("GATEWAY_LAMBDA_PROGRAM").map_or_else(|| built("gateway-lambda"), Into::into)
     })
 }
 
@@ -209,13 +205,12 @@ impl Cloud {
 }
 
 impl Drop for Cloud {
-    #[allow(clippy::print_stderr, reason = "a story that failed is told with what the function wrote")]
     fn drop(&mut self) {
         let written = self.runtime.end();
         if !std::thread::panicking() {
             crate::gateway::assert_no_tokens("the log of the function", &written);
         } else {
-            eprintln!("the function wrote:\n{written}");
+            runner::say(format_args!("the function wrote:\n{written}"));
         }
     }
 }

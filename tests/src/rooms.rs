@@ -10,6 +10,16 @@ use crate::{Claims, TestClient, TestGateway, several, tokens::token};
 pub const UNLIMITED: &str = "[plans.default]\nconnections = 20\nmessages = \"off\"\n[plans.agent]\nmessages = \"off\"\n\
                              [limits]\nhandshakes_per_ip = \"off\"\nhandshakes_per_user = \"off\"\n";
 
+/// The same, and a user may have so many connections.
+pub fn unlimited_but(connections: usize) -> String {
+    UNLIMITED.replacen("connections = 20", &format!("connections = {connections}"), 1)
+}
+
+/// The rule of rooms of that name into which every dashboard may; more of its keys may follow.
+pub fn open_to_dashboards(name: &str) -> String {
+    format!("[[rooms.rules]]\nmatch = \"{name}\"\njoin = [{{ role = \"dashboard\" }}]\n")
+}
+
 /// A gateway without limits of messages and handshakes, and with more of a configuration; its first lines may be keys
 /// of `[limits]`.
 pub fn unlimited(more: &str) -> TestGateway {

@@ -15,6 +15,7 @@ use crate::{
     chance::Chance,
     plain,
     redis::Redis,
+    runner,
     tokens::{now, token},
 };
 
@@ -58,7 +59,7 @@ pub(crate) fn met(redis: &Redis) {
 /// How many gateways a test gets where it asks for one.
 pub fn nodes() -> usize {
     static NODES: OnceLock<usize> = OnceLock::new();
-    *NODES.get_or_init(|| told("GATEWAY_TEST_NODES").unwrap_or(1).max(1))
+    *NODES.get_or_init(|| runner::number("GATEWAY_TEST_NODES").unwrap_or(1).max(1))
 }
 
 /// What a backend reads of whom its event was told to.
@@ -66,21 +67,13 @@ pub fn scope() -> &'static str {
     if nodes() > 1 { "cluster" } else { "node" }
 }
 
-/// A number that the runner gives.
-fn told<T: std::str::FromStr>(name: &str) -> Option<T> {
-    #[allow(clippy::disallowed_methods, reason = "the runner speaks to the harness this way")]
-    std::env::var(name).ok()?.parse().ok()
-}
-
 impl Spread {
     /// Over those nodes. It is known by the address of each of them from now on.
     pub(crate) fn over(nodes: Vec<SocketAddr>) -> Arc<Self> {
-        let seed = told("GATEWAY_TEST_SPREAD").unwrap_or_else(Chance::seed);
+        let seed = runner::number("GATEWAY_TEST_SPREAD").unwrap_or_else(Chance::seed);
         if nodes.len() > 1 {
-            #[allow(clippy::print_stderr, reason = "a story that fails shows how to tell it again")]
-            {
-                eprintln!("{} nodes: GATEWAY_TEST_NODES={} GATEWAY_TEST_SPREAD={seed}", nodes.len(), nodes.len());
-            }
+            let count = nodes.len();
+            runner::say(format_args!("{count} nodes: GATEWAY_TEST_NODES={count} GATEWAY_TEST_SPREAD={seed}"));
         }
         let spread = Arc::new(Self { nodes, seed, die: Mutex::new(Chance::of(seed)) });
         if spread.nodes.len() > 1 {

@@ -82,7 +82,7 @@ async fn each_run_has_keys_of_its_own_and_says_no_token_in_its_log() {
 
 #[test]
 fn whoever_has_the_program_alone_is_shown_how_to_call_it_and_not_cargo() {
-    let program = gateway_tests::gateway::program().display().to_string();
+    let program = gateway_tests::program::gateway().display().to_string();
     let (by_cargo, alone) = (DevGateway::start(), DevGateway::alone());
     assert!(by_cargo.banner.contains("cargo run -q -p gateway -- connect") && !by_cargo.banner.contains(&program));
     assert!(alone.banner.contains(&format!("{program} connect")) && !alone.banner.contains("cargo"));

@@ -7,7 +7,7 @@
     reason = "what a story expects and does not find ends it, in its steps too"
 )]
 
-use gateway_tests::{Claims, Options, TestClient, TestGateway, gateway::run, tokens::token};
+use gateway_tests::{Claims, Options, TestClient, TestGateway, program::run, tokens::token};
 use serde_json::{Value, json};
 
 const KEY: &str = "key-of-the-operator-0123456789abcdef";

@@ -3,7 +3,7 @@
 
 use std::{process::Command, time::Duration};
 
-use gateway_tests::{Actor, TestClient, TestGateway, gateway::program, process::stopwatch, tokens::token};
+use gateway_tests::{Actor, TestClient, TestGateway, process::stopwatch, program, tokens::token};
 use serde_json::json;
 
 fn slow(window: &str) -> TestGateway {
@@ -91,7 +91,7 @@ async fn an_administrator_lets_it_leave_by_a_call_and_by_a_command() {
     let url = gateway.http("");
     let mut ann = TestClient::greeted(&gateway, "/ws", &token("ann", "dashboard")).await.0;
     let command = tokio::task::spawn_blocking(move || {
-        let mut command = Command::new(program());
+        let mut command = Command::new(program::gateway());
         command.args(["drain", "--wait", "--url", &url]).env("GATEWAY_TOKEN", token("root", "admin")).output().unwrap()
     });
     assert_eq!(ann.closed().await.0, 1012);

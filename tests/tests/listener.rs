@@ -12,7 +12,7 @@ use gateway_tests::{
     Options, TestClient, TestGateway,
     crowd::address,
     eventually,
-    gateway::run,
+    program::run,
     raw::{Raw, upgrade},
     secure::{self, StreamClient},
     tokens::token,

@@ -11,7 +11,7 @@ use std::{
 use futures_util::{SinkExt, StreamExt};
 use gateway_tests::{
     Options, SECRET, TestGateway,
-    gateway::{loadtest, program},
+    program::{self, loadtest},
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -37,7 +37,7 @@ fn run(arguments: &[&str]) -> Told {
 }
 
 fn of_program(arguments: &[&str]) -> Told {
-    run(&[&["--size", "tiny", "--gateway", program().to_str().unwrap()], arguments].concat())
+    run(&[&["--size", "tiny", "--gateway", program::gateway().to_str().unwrap()], arguments].concat())
 }
 
 /// Runs scenarios against a server that is there already.
@@ -121,7 +121,7 @@ fn every_target_is_held_against_what_was_measured_in_one_run() {
     let folder = TempDir::new().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (json, html, chart) = (at("all.json"), at("all.html"), at("chart.svg"));
-    let program = program().to_str().unwrap();
+    let program = program::gateway().to_str().unwrap();
     let files = ["--json", &json, "--html", &html, "--chart", &chart];
     let told = run(&[&["targets", "--size", "tiny", "--gateway", program, "--no-peers"], &files[..]].concat());
     assert_eq!(told.code, Some(0), "{}{}", told.output, told.errors);
@@ -195,7 +195,7 @@ fn what_is_heard_at_another_node_is_measured_beside_a_gateway_that_stands_alone(
 
 #[test]
 fn without_a_redis_to_meet_at_it_is_said_what_to_install() {
-    let arguments = ["cluster", "--size", "tiny", "--gateway", program().to_str().unwrap()];
+    let arguments = ["cluster", "--size", "tiny", "--gateway", program::gateway().to_str().unwrap()];
     let told = Command::new(loadtest()).args(arguments).env("PATH", "").output().unwrap();
     let errors = String::from_utf8(told.stderr).unwrap();
     assert!(told.status.code() == Some(2) && errors.contains("install Redis 7"), "{errors}");

@@ -18,8 +18,9 @@ use futures_util::StreamExt;
 use gateway_tests::{
     Options, TestClient, TestGateway,
     calls::call,
-    gateway::run,
-    node, python,
+    node,
+    program::run,
+    python,
     rooms::{agent, unlimited},
     tokens::token,
 };

@@ -20,7 +20,7 @@ use std::{path::Path, time::Duration};
 
 use flaky::Flaky;
 use gateway_tests::{
-    TestClient, TestGateway, example, gateway::run, process::stopwatch, rooms::dashboard, tokens::token,
+    TestClient, TestGateway, example, process::stopwatch, program::run, rooms::dashboard, tokens::token,
 };
 use publisher::{
     BuildStatus, Credential, DashboardError, DashboardPartialPartsUpdatedItem, DashboardRecentMocAdded,

@@ -14,8 +14,7 @@ use std::{
 
 use futures_util::StreamExt;
 use gateway_tests::{
-    Actor, Claims, Options, TestClient, TestGateway, eventually,
-    gateway::program,
+    Actor, Claims, Options, TestClient, TestGateway, eventually, program,
     receiver::{Answer, Receiver, Request},
     tokens::token,
 };
@@ -93,7 +92,7 @@ async fn run(gateway: &TestGateway, args: &[&str]) -> Output {
     let (args, folder) = (args.iter().map(ToString::to_string).collect::<Vec<_>>(), Arc::clone(&gateway.folder));
     let url = gateway.http("");
     tokio::task::spawn_blocking(move || {
-        let mut command = Command::new(program());
+        let mut command = Command::new(program::gateway());
         command.args(args).current_dir(folder.path()).env("GATEWAY_URL", url);
         command.env("GATEWAY_TOKEN", token("root", "admin")).output().unwrap()
     })

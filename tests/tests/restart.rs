@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use gateway_tests::{SECRET, gateway::program};
+use gateway_tests::{SECRET, program};
 
 /// Starts a gateway as systemd would: the socket is the descriptor 3, and the environment says so.
 fn started(folder: &Path, socket: &TcpListener, names: &str) -> Child {
@@ -24,7 +24,7 @@ fn started(folder: &Path, socket: &TcpListener, names: &str) -> Child {
     let socket = OwnedFd::from(socket.try_clone().unwrap());
     Command::new("sh")
         .args(["-c", script])
-        .arg(program())
+        .arg(program::gateway())
         .args(["serve", "--config", "gateway.toml"])
         .env("LISTEN_FDNAMES", names)
         .current_dir(folder)

@@ -9,7 +9,8 @@
 
 use gateway_tests::{
     TestGateway, example,
-    gateway::{Options, run},
+    gateway::Options,
+    program::run,
     rooms::{UNLIMITED, dashboard},
     tokens::token,
 };

@@ -16,31 +16,23 @@ use gateway_tests::{
     raw::Raw,
     receiver::{Receiver, Request},
     redis::{Redis, free_port},
+    rooms::{open_to_dashboards, unlimited_but},
     tokens::token,
 };
 use serde_json::{Value, json};
 
-const CONFIG: &str = r#"
-[server]
-drain_timeout = "2s"
-[plans.default]
-connections = 10
-messages = "off"
-[plans.agent]
-messages = "off"
-[limits]
-handshakes_per_ip = "off"
-handshakes_per_user = "off"
-[[rooms.rules]]
-match = "{name}"
-join = [{ role = "dashboard" }]
-presence = "off"
+const COMMANDS: &str = r#"
 [[routes]]
 from = "dashboard"
 types = ["command"]
 to = "agent:{payload.agentId}"
 reply_timeout = "20s"
 "#;
+
+fn config() -> String {
+    let (limits, rooms) = (unlimited_but(10), open_to_dashboards("{name}"));
+    format!("[server]\ndrain_timeout = \"2s\"\n{limits}{rooms}presence = \"off\"\n{COMMANDS}")
+}
 
 fn event(n: u64) -> Option<Value> {
     Some(json!({"to": ["room:lobby"], "type": "news", "payload": {"n": n}}))
@@ -63,7 +55,7 @@ async fn are_well(nodes: &[TestGateway]) {
 #[tokio::test]
 async fn a_node_that_is_killed_frees_what_it_held_within_its_lease_and_the_others_tell_of_it() {
     let redis = Redis::start();
-    let mut nodes = TestGateway::joined(3, &redis, CONFIG);
+    let mut nodes = TestGateway::joined(3, &redis, &config());
     are_well(&nodes).await;
     let mut follower = dashboard(&nodes[0], "bob").await;
     follower.subscribe("agents").await;
@@ -103,7 +95,7 @@ async fn a_node_that_is_killed_frees_what_it_held_within_its_lease_and_the_other
 #[tokio::test]
 async fn an_event_whose_publisher_hangs_up_is_told_once_and_known_at_every_node() {
     let redis = Redis::start();
-    let nodes = TestGateway::joined(2, &redis, CONFIG);
+    let nodes = TestGateway::joined(2, &redis, &config());
     are_well(&nodes).await;
     let mut ann = dashboard(&nodes[0], "ann").await;
     let id = uuid::Uuid::new_v4().to_string();
@@ -147,8 +139,9 @@ async fn is_given_back(redis: &Redis, name: &str) {
 async fn a_hook_is_told_once_of_who_went_with_a_node_whoever_tells() {
     let (redis, hook) = (Redis::start(), Receiver::start().await);
     let config = format!(
-        "{CONFIG}[state]\nfile = \"state.jsonl\"\n[[webhooks]]\nname = \"backend\"\nurl = \"{}\"\nsecret_file = \"hook.txt\"\n\
+        "{}[state]\nfile = \"state.jsonl\"\n[[webhooks]]\nname = \"backend\"\nurl = \"{}\"\nsecret_file = \"hook.txt\"\n\
          events = [\"connect\", \"disconnect\"]\n[cluster]\nredis = \"{}\"\nlease = \"3s\"\n",
+        config(),
         hook.url(),
         redis.url()
     );
@@ -201,7 +194,7 @@ async fn a_hook_is_told_once_of_who_went_with_a_node_whoever_tells() {
 #[tokio::test]
 async fn a_redis_that_starts_again_without_its_data_begins_new_epochs_and_everybody_is_told() {
     let mut redis = Redis::start();
-    let nodes = TestGateway::joined(2, &redis, CONFIG);
+    let nodes = TestGateway::joined(2, &redis, &config());
     are_well(&nodes).await;
     let mut ann = dashboard(&nodes[0], "ann").await;
     let began = ann.subscribe("lobby").await;
@@ -231,7 +224,7 @@ async fn a_redis_that_starts_again_without_its_data_begins_new_epochs_and_everyb
 #[tokio::test]
 async fn a_redis_that_is_paused_keeps_nobody_waiting_and_nothing_is_told_twice() {
     let redis = Redis::start();
-    let nodes = TestGateway::joined(2, &redis, CONFIG);
+    let nodes = TestGateway::joined(2, &redis, &config());
     are_well(&nodes).await;
     let mut ann = dashboard(&nodes[0], "ann").await;
     ann.subscribe("lobby").await;
@@ -266,7 +259,7 @@ async fn a_redis_that_is_paused_keeps_nobody_waiting_and_nothing_is_told_twice()
 async fn a_node_that_has_not_reached_its_redis_yet_says_so_from_the_first() {
     for (policy, status) in [("fail_open_local", 200), ("fail_closed", 503)] {
         let place = format!("redis = \"redis://127.0.0.1:{}\"\nwhen_away = \"{policy}\"\n", free_port());
-        let node = TestGateway::with(&format!("{CONFIG}[cluster]\n{place}"));
+        let node = TestGateway::with(&format!("{}[cluster]\n{place}", config()));
         let (said, body) = node.api("GET", "/readyz", None).await;
         assert_eq!((said, &body["status"], &body["clusterAway"]), (status, &json!("degraded"), &json!(true)), "{body}");
     }
@@ -293,7 +286,7 @@ fn the_doctor_is_let_in_or_not_as_the_gateway_is_and_leaves_nothing_behind() {
     };
     let finds = |words: &[&str]| {
         let arguments = ["doctor", "--json", "--config", "gateway.toml"];
-        let (_, found, faults) = gateway_tests::gateway::run(folder.path(), &arguments, "", &[]);
+        let (_, found, faults) = gateway_tests::program::run(folder.path(), &arguments, "", &[]);
         let fits = |line: &str| line.contains("\"redis\"") && words.iter().all(|word| line.contains(word));
         assert!(found.lines().any(fits), "no line with {words:?}: {found}{faults}");
     };

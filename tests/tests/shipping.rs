@@ -20,7 +20,7 @@ mod unit;
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use gateway_tests::{SECRET, gateway::run};
+use gateway_tests::{SECRET, program::run};
 use serde::Deserialize;
 use serde_json::Value;
 

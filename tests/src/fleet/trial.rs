@@ -14,7 +14,7 @@ use super::{
     publisher::{Publisher, say},
     schedule::{Fault, Place, Step, schedule},
 };
-use crate::{chance::Chance, eventually, process::stopwatch, tokens::token};
+use crate::{chance::Chance, eventually, process::stopwatch, runner, tokens::token};
 
 /// How many nodes.
 pub const NODES: usize = 3;
@@ -82,12 +82,11 @@ impl Trial {
     }
 
     /// Lets everything strike that the seed says, one after the other; and it was that.
-    #[allow(clippy::print_stderr, reason = "what strikes is told while it does")]
     pub async fn takes_all(&mut self, seed: u64, length: Duration, place: Place) {
         let plan = || schedule(seed, length, place, NODES, FOLLOWERS);
         let since = stopwatch();
         for step in plan() {
-            eprintln!("{:>7.3} s: {step:?}", since.elapsed().as_secs_f64());
+            runner::say(format_args!("{:>7.3} s: {step:?}", since.elapsed().as_secs_f64()));
             self.takes(&step).await;
         }
         let planned: Vec<Fault> = plan().into_iter().flat_map(|step| step.faults).collect();
@@ -157,7 +156,6 @@ impl Trial {
     }
 
     /// Comes to rest: everybody hears a last word, seats are free for whom they are due, and nobody was told a wrong thing.
-    #[allow(clippy::print_stderr, reason = "how much of it was tried is told with the seed")]
     pub async fn ends_well(self) {
         let Self { fleet, followers, crowd, publishers, _turn: _held, .. } = self;
         fleet.is_well().await;
@@ -174,7 +172,7 @@ impl Trial {
         let accounts: Vec<_> = followers.iter().map(Follower::account).collect();
         faults.extend(ledger::faults(&said, &accounts));
         let of = |kind| said.iter().flatten().filter(|told| **told == kind).count();
-        eprintln!(
+        runner::say(format_args!(
             "said to all {}, to one node {}, refused {}, unknown {}; breaks {:?}, recovered {:?}; welcomed {welcomed}, \
              limits checked {checked}, refused {refused}",
             of(Told::Cluster),
@@ -183,7 +181,7 @@ impl Trial {
             of(Told::Nothing),
             accounts.iter().map(ledger::Account::breaks).collect::<Vec<_>>(),
             accounts.iter().map(|account| account.recovered).collect::<Vec<_>>(),
-        );
+        ));
         assert!(faults.is_empty(), "{} faults: {:#?}", faults.len(), &faults[..faults.len().min(20)]);
         assert!(of(Told::Cluster) > 50 && checked > 5 && refused > 5, "all of it was in use");
     }

@@ -21,7 +21,7 @@ use super::{
     PATIENCE,
     http::{Request, answer},
 };
-use crate::{gateway::collect, process};
+use crate::{process, program::collect};
 
 const API: &str = "/2018-06-01/runtime";
 

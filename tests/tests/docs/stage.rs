@@ -18,7 +18,8 @@ use std::{
 
 use gateway_tests::{
     SECRET,
-    gateway::{loadtest, program},
+    program::{self, loadtest},
+    runner,
 };
 use tempfile::TempDir;
 
@@ -61,7 +62,7 @@ impl Stage {
         let at = |name: &str| folder.path().join(name);
         fs::create_dir_all(at("bin")).unwrap();
         fs::create_dir_all(at("place")).unwrap();
-        symlink(program(), at("bin/gateway")).unwrap();
+        symlink(program::gateway(), at("bin/gateway")).unwrap();
         for tool in ["bash", "curl", "awk", "node", "python3", "timeout"] {
             let found = Command::new("sh").args(["-c", &format!("command -v {tool} >/dev/null")]).status();
             assert!(found.is_ok_and(|found| found.success()), "the pages need `{tool}` on the path");
@@ -266,11 +267,15 @@ impl Stage {
         text.replace(WRITTEN, "loadtest")
     }
 
-    #[allow(clippy::disallowed_methods, reason = "the tools that the pages name are on the path of whoever runs this")]
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        let path = std::env::var("PATH").unwrap_or_default();
-        command.env("PATH", format!("{}:{path}", self.folder.path().join("bin").display()));
+        let mut path = self.folder.path().join("bin").into_os_string();
+        // The tools that the pages name are on the path of whoever runs this.
+        if let Some(of_runner) = runner::told("PATH") {
+            path.push(":");
+            path.push(of_runner);
+        }
+        command.env("PATH", path);
         command.env("no_proxy", "*").current_dir(self.here());
         command
     }
@@ -335,7 +340,7 @@ fn check_configuration(text: &str) -> Result<(), String> {
     }
     put(folder.path(), "gateway.toml", &whole);
     let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-    let (code, printed, faults) = gateway_tests::gateway::run(folder.path(), &["config", "check"], "", &variables);
+    let (code, printed, faults) = program::run(folder.path(), &["config", "check"], "", &variables);
     if code == Some(0) { Ok(()) } else { Err(format!("{printed}{faults}")) }
 }
 

@@ -1,25 +1,20 @@
 //! What is counted of the link to other gateways.
 
-use gateway_tests::{Actor, TestGateway, redis::Redis};
+use gateway_tests::{
+    Actor, TestGateway,
+    redis::Redis,
+    rooms::{UNLIMITED, open_to_dashboards},
+};
 use serde_json::json;
 
 use super::{Scrape, Seen, shows};
 
-const CONFIG: &str = r#"
-[server]
-drain_timeout = "2s"
-[limits]
-handshakes_per_ip = "off"
-handshakes_per_user = "off"
-[[rooms.rules]]
-match = "{name}"
-join = [{ role = "dashboard" }]
-"#;
-
 /// Two gateways meet, say something, lose each other, and find each other again.
 pub(super) async fn other_gateways(seen: &mut Seen) {
     let redis = Redis::start();
-    let mut nodes = TestGateway::joined(2, &redis, CONFIG);
+    let rooms = open_to_dashboards("{name}");
+    let config = format!("[server]\ndrain_timeout = \"2s\"\n{UNLIMITED}{rooms}");
+    let mut nodes = TestGateway::joined(2, &redis, &config);
     let is_up = |scrape: &Scrape| scrape.sum("gateway_cluster_up", &[]) == 1.0;
     let met =
         shows(&nodes[0], "both are there", |scrape| is_up(scrape) && scrape.sum("gateway_cluster_nodes", &[]) == 2.0)

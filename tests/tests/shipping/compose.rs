@@ -1,10 +1,6 @@
 //! The two gateways of `deploy/compose`: what each service may do, and whether the files fit together.
 
-use gateway_tests::{
-    TestGateway,
-    gateway::{Options, run},
-    redis::Redis,
-};
+use gateway_tests::{TestGateway, gateway::Options, program::run, redis::Redis};
 use serde_json::Value;
 
 use super::{documents, is_sound, leaving, read, root, time};

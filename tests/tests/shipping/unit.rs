@@ -44,7 +44,7 @@ fn the_commands_of_the_service_are_the_programs() {
             continue;
         };
         let told: Vec<_> = arguments.split(' ').chain(["--help"]).collect();
-        let (code, _, faults) = gateway_tests::gateway::run(&std::env::temp_dir(), &told, "", &[]);
+        let (code, _, faults) = gateway_tests::program::run(&std::env::temp_dir(), &told, "", &[]);
         assert_eq!(code, Some(0), "{command}: {faults}");
     }
 }
