@@ -6,6 +6,7 @@ SHELL := /bin/bash
 
 CARGO ?= cargo
 LIBRARIES := gateway-domain gateway-auth gateway-transport gateway-server gateway-cluster
+PROGRAMS := gateway loadtest gateway-lambda
 # Those with a graph without sockets: built by `make test` and judged by the layer test.
 PURE := gateway-transport gateway-server
 FUZZ_CASES ?= 20000
@@ -34,7 +35,7 @@ help: ## this list
 run: ## the gateway from these sources; without a configuration in dev mode on loopback (ARGS="..." is passed on)
 	$(CARGO) run --locked -p gateway -- $(ARGS)
 
-test: node browser python proxies redis ## every test of the workspace, then each library by itself
+test: node browser python proxies redis ## every test of the workspace, then each library and each program by itself
 	$(CARGO) test --workspace --locked --no-fail-fast
 	$(MAKE) --no-print-directory alone
 
@@ -43,11 +44,12 @@ stories: node browser python redis ## the stories of hub, backends and Socket.IO
 	@# The same binaries as of the whole workspace: nothing is built anew.
 	GATEWAY_TEST_NODES=$(NODES) $(CARGO) test --workspace --locked --no-fail-fast $(addprefix --test ,$(STORIES)) -- --test-threads=$(AT_ONCE)
 
-alone: ## each library builds by itself, with and without sockets; the domain is tested so, too
+alone: ## each library and each program builds by itself, with and without sockets; the domain is tested so, too
 	@# The domain is cheap enough to be tested again. The others are only checked, in their own feature graphs:
 	@# their tests have just run, and a second set of test binaries would double the time.
 	$(CARGO) test -p gateway-domain --locked
 	for library in $(LIBRARIES); do $(CARGO) check -p $$library --lib --locked; done
+	for program in $(PROGRAMS); do $(CARGO) check -p $$program --bins --locked; done
 	for library in $(PURE); do $(CARGO) check -p $$library --lib --no-default-features --locked; done
 
 check: ## formatting, clippy, documentation, layers, shapes: all with warnings as errors

@@ -37,19 +37,24 @@ pub fn loadtest() -> &'static Path {
     PROGRAM.get_or_init(|| built("loadtest"))
 }
 
-pub(crate) fn built(package: &str) -> PathBuf {
+/// A program of that name, as it is now.
+pub(crate) fn built(name: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    // What is measured by an optimised harness is an optimised program.
-    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
-    let build = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", package, "--message-format", "json", "--profile", profile])
-        .current_dir(root)
-        .output()
-        .expect("cargo");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--message-format", "json", "--bin", name]).current_dir(root);
+    if cfg!(debug_assertions) {
+        // Beside any test of the workspace it has the features that whoever tests the workspace has built it with.
+        cargo.args(["--workspace", "--test", "shapes"]);
+    } else {
+        // What is measured by an optimised harness is an optimised program, and as it ships.
+        cargo.args(["--release", "--package", name]);
+    }
+    let build = cargo.output().expect("cargo");
     assert!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
     let messages = String::from_utf8(build.stdout).unwrap();
     let built = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let program = built.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).next_back();
+    let mut programs = built.filter(|message| message["target"]["name"] == name);
+    let program = programs.find_map(|message| message["executable"].as_str().map(PathBuf::from));
     program.expect("cargo names the program that it built")
 }
 
