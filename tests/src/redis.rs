@@ -65,16 +65,23 @@ impl Redis {
 
     /// One that takes a master for dead that has said nothing for so long.
     pub fn sentinel_that_waits(master: u16, patience: Duration) -> Self {
+        Self::sentinel_by(master, patience, Rules::default())
+    }
+
+    /// One by rules: which password it asks for, and more lines.
+    pub fn sentinel_by(master: u16, patience: Duration, rules: Rules) -> Self {
         let port = free_port();
         let folder = TempDir::new().expect("a folder");
+        let password = rules.password.iter().map(|password| format!("requirepass {password}"));
+        let more: String = password.chain(rules.more.iter().cloned()).map(|line| line + "\n").collect();
         let text = format!(
             "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor main 127.0.0.1 {master} 1\nsentinel down-after-milliseconds main \
-             {}\nsentinel failover-timeout main 3000\nsentinel parallel-syncs main 1\n",
+             {}\nsentinel failover-timeout main 3000\nsentinel parallel-syncs main 1\n{more}",
             folder.path().display(),
             patience.as_millis()
         );
         fs::write(folder.path().join("sentinel.conf"), text).expect("a configuration");
-        let mut redis = Self { port, rules: Rules::default(), folder, child: None, program: "redis-sentinel" };
+        let mut redis = Self { port, rules, folder, child: None, program: "redis-sentinel" };
         redis.go_on();
         redis
     }

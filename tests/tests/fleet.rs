@@ -190,7 +190,6 @@ async fn a_node_whose_wire_is_cut_is_survived() {
     is_survived(Fault::Refuse(1), &[1], Duration::from_secs(8), Traits::default()).await;
 }
 
-#[ignore = "a user may have one connection too many for a moment after a failover: `make soak` runs it"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_master_whose_place_its_replica_takes_is_survived() {
     // It is taken for dead so late that everybody is told before.
@@ -200,10 +199,24 @@ async fn a_master_whose_place_its_replica_takes_is_survived() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nodes_that_fail_closed_say_so_whatever_it_is_and_refuse_at_once() {
-    let sentinel = Some(Duration::from_secs(6));
+    let all = &[0, 1, 2][..];
+    refuse_at_once(
+        None,
+        &[(Fault::Hold(1), &[1]), (Fault::Refuse(0), &[0]), (Fault::Restart, all), (Fault::Pause, all)],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nodes_that_fail_closed_say_so_while_a_master_has_no_successor_and_refuse_at_once() {
+    refuse_at_once(Some(Duration::from_secs(6)), &[(Fault::Failover, &[0, 1, 2])]).await;
+}
+
+/// Whoever fails closed says so within five seconds, and refuses newcomers and publishers at once.
+async fn refuse_at_once(sentinel: Option<Duration>, faults: &[(Fault, &[usize])]) {
     let mut trial = Trial::begin(3, Traits { when_away: Some("fail_closed"), sentinel, ..Traits::default() }).await;
     let newcomer = token("newcomer", "dashboard");
-    for (fault, away) in [(Fault::Hold(1), &[1][..]), (Fault::Refuse(0), &[0])] {
+    for &(fault, away) in faults {
         let since = stopwatch();
         trial.strike(fault);
         trial.fleet.tell_that_they_are_away(away, 503, since).await;
@@ -237,7 +250,6 @@ async fn faults_at_random_leave_every_account_without_a_flaw() {
     whatever_comes(Duration::from_secs(60), Place::Alone, 3).await;
 }
 
-#[ignore = "two minutes; `make soak` runs it"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn faults_at_random_with_a_failover_among_them_leave_every_account_without_a_flaw() {
     whatever_comes(Duration::from_secs(45), Place::BehindASentinel, 38).await;

@@ -302,6 +302,39 @@ fn the_doctor_is_let_in_or_not_as_the_gateway_is_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn sentinels_that_want_a_password_of_their_own_are_given_it_and_not_that_of_the_redis() {
+    let password = |of: &str| gateway_tests::redis::Rules { password: Some(of.into()), ..Default::default() };
+    let redis = Redis::with(password("of-the-redis"));
+    let more = vec![
+        "sentinel auth-pass main of-the-redis".to_owned(),
+        "user asker on >of-the-asker -@all +@connection +sentinel|get-master-addr-by-name".to_owned(),
+    ];
+    let rules = gateway_tests::redis::Rules { more, ..password("of-the-sentinels") };
+    let sentinel = Redis::sentinel_by(redis.port, Duration::from_secs(5), rules);
+    let open = |more: &str, words: &[u8]| {
+        let nodes = format!("master = \"main\", nodes = [\"127.0.0.1:{}\"]", sentinel.port);
+        let config = format!("[cluster]\npassword_file = \"redis.txt\"\nsentinel = {{ {nodes}{more} }}\n");
+        let files =
+            vec![("redis.txt".to_owned(), b"of-the-redis\n".to_vec()), ("sentinels.txt".to_owned(), words.to_vec())];
+        TestGateway::try_open(Options { config, files, alone: true, ..Options::default() })
+    };
+    let password_file = ", password_file = \"sentinels.txt\"";
+    let as_asker = format!(", username = \"asker\"{password_file}");
+    for (more, words) in [("", "none"), (password_file, "of-the-redis\n"), (&as_asker, "of-the-sentinels\n")] {
+        let refused = open(more, words.as_bytes()).unwrap_err();
+        let said = refused.contains("the Sentinel at 127.0.0.1") && refused.contains("password of the Sentinels");
+        assert!(said && !refused.contains("of-the-"), "{refused}");
+    }
+    for (more, words) in [(password_file, "of-the-sentinels\n"), (&as_asker, "of-the-asker\n")] {
+        let gateway = open(more, words.as_bytes()).unwrap();
+        assert!(redis.keys().contains(&"gateway:1:nodes".to_owned()), "it is at the master that the Sentinel names");
+        assert!(!gateway.written().contains("of-the-"), "no password is written");
+        drop(gateway);
+        redis.ask(&["FLUSHALL"]);
+    }
+}
+
+#[test]
 fn a_redis_that_repeats_what_it_does_not_know_gives_no_password_away() {
     let more = vec!["rename-command HELLO gone".to_owned()];
     let redis =

@@ -21,6 +21,7 @@ mod restore;
 mod scripts;
 mod serve;
 mod settings;
+mod settling;
 mod wire;
 
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -27,6 +27,8 @@ pub struct Register {
     welcomed: AtomicU64,
     checked: AtomicU64,
     refused: AtomicU64,
+    /// Nobody comes any more.
+    closed: AtomicBool,
 }
 
 impl Register {
@@ -93,11 +95,14 @@ impl Crowd {
         Self { register, tasks }
     }
 
-    /// All go; what was against the promise.
+    /// All go, each as it always does: one that were torn away would be counted for longer than its node counts it, and who comes
+    /// in its place would be one too many. What was against the promise.
     pub async fn end(mut self) -> Vec<String> {
+        self.register.closed.store(true, Ordering::SeqCst);
         for task in self.tasks.drain(..) {
-            task.abort();
-            let _ = task.await;
+            if let Err(fault) = task.await {
+                self.register.fault(format!("a client ended by itself: {fault}"));
+            }
         }
         self.register.faults.lock().unwrap().clone()
     }
@@ -111,7 +116,7 @@ impl Drop for Crowd {
 
 async fn come_and_go(user: String, register: Arc<Register>, doors: Arc<Doors>, mut chance: Chance) {
     let token = token(&user, "dashboard");
-    loop {
+    while !register.closed.load(Ordering::SeqCst) {
         let weather = register.weather.load(Ordering::SeqCst);
         match enter(doors.any(&mut chance), "/ws/dashboard", &token).await {
             Ok(socket) => {

@@ -11,7 +11,7 @@ use gateway_server::{
 };
 
 use super::machine;
-use crate::config::{self, Config, Loaded, Secrets};
+use crate::config::{self, Config, Loaded, Secret, Secrets};
 
 /// The port of a Sentinel to which nobody gave one.
 const SENTINEL_PORT: u16 = 26_379;
@@ -47,19 +47,20 @@ pub async fn meeting_place(cluster: &config::Cluster, secrets: &Secrets) -> Resu
 fn settings(cluster: &config::Cluster, secrets: &Secrets) -> Result<Settings> {
     let url = cluster.redis.as_ref().map_or(BEHIND_SENTINELS, |url| url.as_str());
     let mut settings = Settings::of_urls([url]).context("cluster.redis")?;
-    let password = secrets.cluster.password.as_ref().map(|password| String::from_utf8_lossy(password.expose()));
-    let password = password.map(|password| Token::new(password.trim()));
+    let password = |secret: &Option<Secret>| {
+        secret.as_ref().map(|secret| Token::new(String::from_utf8_lossy(secret.expose()).trim()))
+    };
     if let Some(sentinel) = &cluster.sentinel {
         let nodes = sentinel.nodes.iter().filter_map(|node| Address::parse(node.as_str(), SENTINEL_PORT)).collect();
         settings.servers = Servers::Behind(Sentinel {
             master: sentinel.master.as_str().to_owned(),
             nodes,
-            username: None,
-            password: None,
+            username: sentinel.username.as_ref().map(|username| username.as_str().to_owned()),
+            password: password(&secrets.cluster.sentinels),
         });
     }
     settings.username = cluster.username.as_ref().map(|username| username.as_str().to_owned());
-    settings.password = password;
+    settings.password = password(&secrets.cluster.password);
     if let Some(authorities) = &secrets.cluster.authorities {
         settings.tls = Some(Tls { authorities: Some(authorities.to_vec()) });
     }

@@ -57,6 +57,10 @@ pub struct Sentinel {
     pub master: Label,
     /// Where they are.
     pub nodes: Vec<RedisHost>,
+    /// As whom they are asked, where not as their default user.
+    pub username: Option<Label>,
+    /// The file that holds their password, where they want one: that of the Redis is not shown to them.
+    pub password_file: Option<FilePath>,
 }
 
 /// What holds while the others cannot be reached.

@@ -51,6 +51,8 @@ pub struct Secrets {
 pub struct ClusterSecrets {
     /// The password.
     pub password: Option<Secret>,
+    /// That of the Sentinels.
+    pub sentinels: Option<Secret>,
     /// The certificates of those who may vouch for it, in PEM.
     pub authorities: Option<Box<[u8]>>,
 }
@@ -197,13 +199,16 @@ impl Fetch<'_> {
             // What is of no use is a fault of sense.
             return ClusterSecrets::default();
         }
-        let Cluster { password_file, ca_file, .. } = &config.cluster;
+        let Cluster { password_file, ca_file, sentinel, .. } = &config.cluster;
         let most = "Name a file that holds the password, and nothing else";
         let password = password_file.as_ref().and_then(|file| self.file(file, "cluster.password_file", most));
+        let asked = sentinel.as_ref().and_then(|sentinel| sentinel.password_file.as_ref());
+        let sentinels = asked.and_then(|file| self.file(file, "cluster.sentinel.password_file", most));
         let authorities = ca_file.as_ref().and_then(|file| self.file(file, "cluster.ca_file", "Name a file in PEM"));
         let begins = &["-----BEGIN CERTIFICATE"];
         self.begins(authorities.as_deref(), begins, "cluster.ca_file", "a certificate in PEM");
-        ClusterSecrets { password: password.map(|password| Secret(trimmed(password))), authorities }
+        let secret = |password| Secret(trimmed(password));
+        ClusterSecrets { password: password.map(secret), sentinels: sentinels.map(secret), authorities }
     }
 
     fn webhook(&mut self, hook: &Webhook, at: usize) -> Option<HookSecrets> {

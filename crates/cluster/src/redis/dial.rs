@@ -73,7 +73,8 @@ impl Dial {
                     Some((_, votes)) => *votes += 1,
                     None => named.push((address, 1)),
                 },
-                Ok(Err(fault @ (Fault::Credentials { .. } | Fault::Tls { .. }))) => last = fault,
+                Ok(Err(Fault::Credentials { server, said })) => last = Fault::SentinelCredentials { server, said },
+                Ok(Err(fault @ Fault::Tls { .. })) => last = fault,
                 Ok(Err(fault)) => last = unknown(fault.to_string()),
                 Err(_) => {}
             }

@@ -27,6 +27,23 @@ pub(crate) struct Errand {
     pub(crate) again: bool,
 }
 
+impl Errand {
+    /// Whether it waits beyond its time. Who wants a seat is told that there is no answer only when the house is told that
+    /// the others are away, and so lets nobody in beside the count. What is held is said while somebody listens.
+    pub(crate) const fn stays(&self, connected: bool) -> bool {
+        match self.order.act {
+            Act::TakeSeat(_) => true,
+            Act::KeepSeat(_)
+            | Act::LeaveSeat { .. }
+            | Act::Enter { .. }
+            | Act::Exit { .. }
+            | Act::Follow(_)
+            | Act::Unfollow(_) => connected,
+            _ => false,
+        }
+    }
+}
+
 /// What every command needs to know.
 pub(crate) struct Desk<'a> {
     pub(crate) node: &'a NodeId,
@@ -50,6 +67,8 @@ pub(crate) enum Outcome {
     Kept(Option<ConnectionId>),
     /// The lease of this node is over.
     LeaseOver,
+    /// The data is another since, and it is not known yet who holds what.
+    Unsettled,
     /// It makes no sense.
     Strange,
 }
@@ -156,7 +175,7 @@ impl Desk<'_> {
     /// Takes a seat, or writes it down.
     pub(crate) fn seat(&self, claim: &SeatClaim, how: &str) -> Cmd {
         let keys = self.keys;
-        let mut names = vec![keys.nodes(), keys.seats(&claim.user), keys.held(self.node)];
+        let mut names = vec![keys.nodes(), keys.seats(&claim.user), keys.held(self.node), keys.generation()];
         names.extend(claim.agent.as_ref().map(|agent| keys.agent(agent)));
         let mut command = self.scripts.run(Script::Seat, &names);
         command
@@ -170,7 +189,8 @@ impl Desk<'_> {
             .arg(how)
             .arg(keys.start())
             .arg(wire::displaced_begins())
-            .arg(claim.note.as_deref().unwrap_or_default());
+            .arg(claim.note.as_deref().unwrap_or_default())
+            .arg(self.generation.0);
         command
     }
 
@@ -213,6 +233,7 @@ fn read(errand: &Errand, value: &Value, now: Timestamp) -> Option<Outcome> {
             let (word, rest) = reply::told(value)?;
             match (word, act) {
                 ("lost", _) => return Some(Outcome::LeaseOver),
+                ("unsettled", Act::TakeSeat(_)) => return Some(Outcome::Unsettled),
                 ("late", Act::Post(_)) => Answer::Away,
                 ("posted", Act::Post(_)) => {
                     Answer::Posted { hearings: u32::try_from(reply::number(rest.first()?)?).ok()? }

@@ -36,6 +36,17 @@ pub enum Fault {
         /// What it says.
         said: String,
     },
+    /// A Sentinel lets this user not in, or not ask.
+    #[error(
+        "the Sentinel at {server} refuses the user or the password: {said}. Set the password of the Sentinels, which need not be \
+         that of the Redis, and let the user run SENTINEL get-master-addr-by-name"
+    )]
+    SentinelCredentials {
+        /// Which.
+        server: String,
+        /// What it says.
+        said: String,
+    },
     /// It is not who it should be.
     #[error(
         "TLS with Redis at {server} failed: {reason}. Give the certificate of the authority that signed its certificate, and the \
@@ -113,6 +124,7 @@ impl Fault {
         matches!(
             self,
             Self::Credentials { .. }
+                | Self::SentinelCredentials { .. }
                 | Self::Tls { .. }
                 | Self::Authorities { .. }
                 | Self::TooOld { .. }

@@ -9,11 +9,12 @@ use gateway_domain::{
 /// The version of names, values and what is told. Releases that can work side by side have the same.
 pub(crate) const VERSION: u32 = 1;
 
-/// Every kind of name behind `PREFIX:1:`: the first three stand while any node does, the rest come and go.
+/// Every kind of name behind `PREFIX:1:`: the first four stand while any node does, the rest come and go.
 pub const NAMES: &[&str] = &[
     "nodes",
     "lost",
     "generation",
+    "settled",
     "seats:{user:*}",
     "agent:{agent:*}",
     "held:{node:*}",
@@ -69,6 +70,11 @@ impl Keys {
     /// How often data may have been lost.
     pub(crate) fn generation(&self) -> String {
         format!("{}generation", self.start)
+    }
+
+    /// In which generation each node has put back what it holds.
+    pub(crate) fn settled(&self) -> String {
+        format!("{}settled", self.start)
     }
 
     pub(crate) fn seats(&self, user: &UserId) -> String {

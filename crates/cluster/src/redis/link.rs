@@ -4,7 +4,7 @@
 //! twice is once, and else answered by [`Answer::Away`] as soon as it can no longer happen.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -54,6 +54,8 @@ pub(crate) struct Link {
     /// What others took for lost and is not: told when the house hears that the link is up.
     pub(super) found: Vec<Arrival>,
     pub(super) nodes: Vec<NodeId>,
+    /// Who was here before the data was another, until it has settled.
+    pub(super) awaited: BTreeSet<NodeId>,
     /// What all had spent of a key when it was heard of last, and when that was.
     pub(super) spent: HashMap<String, (u64, Tick)>,
     /// When the loop was closed last.
@@ -121,6 +123,7 @@ impl Link {
             read_in: String::new(),
             found: Vec::new(),
             nodes: Vec::new(),
+            awaited: BTreeSet::new(),
             spent: HashMap::new(),
             proven: now().tick,
             is_away: false,
@@ -244,6 +247,14 @@ impl Link {
         self.keep(order);
     }
 
+    /// The data is of that generation.
+    pub(super) fn comes_to(&mut self, generation: (i64, String)) {
+        if generation != self.generation {
+            self.awaited.extend(self.nodes.iter().cloned());
+            self.generation = generation;
+        }
+    }
+
     /// Puts an order down to be done.
     pub(super) fn keep(&mut self, order: Order) {
         let patience = match &order.act {
@@ -262,10 +273,11 @@ impl Link {
             tracing::warn!(after = ?now.since(self.proven), "the link to the other gateways is away");
             self.tell(Arrival::Health(Health::Away)).await;
         }
-        let is_over = |errand: &Errand| errand.until <= now;
-        if self.is_away || self.waiting.iter().any(is_over) {
-            let (over, waiting) =
-                std::mem::take(&mut self.waiting).into_iter().partition(|errand| self.is_away || is_over(errand));
+        // What this node holds is compared when a session begins; from then on none of what changes it is passed over.
+        let (alone, connected) = (self.is_away && !self.is_connected, self.is_connected);
+        let is_over = |errand: &Errand| alone || (errand.until <= now && !errand.stays(connected));
+        if self.waiting.iter().any(is_over) {
+            let (over, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(is_over);
             self.waiting = waiting;
             let over: VecDeque<Errand> = over;
             for errand in over {
@@ -290,11 +302,11 @@ impl Link {
                     Some(hearings) => self.answer(ticket, Answer::Posted { hearings }).await,
                     None => self.doubts.push((ticket, errand.until)),
                 },
-                // A seat that may be taken is given back when the session is restored; a letter may have been told.
-                Act::TakeSeat(_) | Act::Tell { .. } | Act::Spend(_) | Act::Leave => {
-                    self.answer(ticket, Answer::Away).await
-                }
-                Act::KeepSeat(_)
+                // A letter may have been told.
+                Act::Tell { .. } | Act::Spend(_) | Act::Leave => self.answer(ticket, Answer::Away).await,
+                // A seat that may be taken is given back when the session is restored, and asked for again.
+                Act::TakeSeat(_)
+                | Act::KeepSeat(_)
                 | Act::LeaveSeat { .. }
                 | Act::Follow(_)
                 | Act::Unfollow(_)

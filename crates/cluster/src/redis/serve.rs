@@ -20,6 +20,7 @@ use super::{
     reply,
     scripts::{Script, Scripts},
     settings::Address,
+    settling::Settling,
     wire,
 };
 
@@ -70,15 +71,20 @@ struct Work {
     to_touch: VecDeque<Room>,
     scripts_are_gone: bool,
     is_told: bool,
-    settled: Tick,
+    /// The data is another since this session began: what this node holds has to be put back there.
+    is_another: bool,
+    settling: Settling,
     measured: Tick,
 }
 
 impl Link {
     /// Serves the house over these connections until they break.
     pub(super) async fn serve(&mut self, mut session: Session) -> End {
-        self.generation = session.generation.clone();
+        self.comes_to(session.generation.clone());
+        // What is ordered from here on is done behind what is put back, and not passed over.
+        self.is_connected = true;
         if let Err(end) = self.restore(&mut session).await {
+            self.is_connected = false;
             return end;
         }
         let now = (self.now)().tick;
@@ -99,10 +105,10 @@ impl Link {
             to_touch: VecDeque::new(),
             scripts_are_gone: false,
             is_told: false,
-            settled: session.opened + self.settings.settling().saturating_sub(session.age),
+            is_another: false,
+            settling: Settling::begin(session.opened, session.age, &self.settings),
             measured: now,
         };
-        self.is_connected = true;
         let end = match self.work(&mut session, &mut work).await {
             Ok(end) | Err(end) => end,
         };
@@ -135,6 +141,11 @@ impl Link {
                 if work.scripts_are_gone {
                     self.ask(session, &Scripts::loading()).await?;
                     work.scripts_are_gone = false;
+                }
+                if std::mem::take(&mut work.is_another) {
+                    self.restore(session).await?;
+                    work.settling = Settling::begin((self.now)().tick, Duration::ZERO, &self.settings);
+                    work.beat_is_due = true;
                 }
                 if matches!(self.waiting.front(), Some(Errand { order, .. }) if matches!(order.act, Act::Leave)) {
                     return self.leave(session).await;
@@ -170,7 +181,10 @@ impl Link {
                 _ = beats.tick() => work.beat_is_due = true,
                 _ = look.tick() => {
                     self.look().await;
-                    if (self.now)().tick.since(self.proven.max(session.opened)) > self.settings.patience {
+                    let now = (self.now)().tick;
+                    let is_over = work.settling.is_over(now);
+                    work.beat_is_due |= !is_over && now.since(work.probe.1) >= self.settings.beat() / 4;
+                    if now.since(self.proven.max(session.opened)) > self.settings.patience {
                         return Err(End::Broken(Fault::LoopOpen));
                     }
                 }
@@ -191,7 +205,9 @@ impl Link {
     /// Sends all that waits, in one write.
     async fn send_together(&mut self, session: &mut Session, work: &mut Work) {
         let now = (self.now)().tick;
-        if now >= work.settled {
+        let is_settled = work.settling.is_over(now);
+        if is_settled {
+            self.awaited.clear();
             while let Some(errand) = work.unsettled.pop_back() {
                 self.waiting.push_front(Errand { until: now + self.settings.timeout, ..errand });
             }
@@ -203,12 +219,14 @@ impl Link {
             self.probes += 1;
             work.probe = (self.probes, now);
             let keys = &self.keys;
-            let mut beat = session.scripts.run(Script::Beat, &[keys.nodes(), keys.lost(), keys.generation()]);
+            let mut beat =
+                session.scripts.run(Script::Beat, &[keys.nodes(), keys.lost(), keys.generation(), keys.settled()]);
             beat.arg(self.node.as_str())
                 .arg(millis(self.settings.written_lease()))
                 .arg(session.generation.0)
                 .arg(keys.to_node(&self.node))
-                .arg(wire::probe(self.probes));
+                .arg(wire::probe(self.probes))
+                .arg(if is_settled { "" } else { "waits" });
             pipeline.add_command(beat);
             jobs.push(Job::Beat);
             self.touch_rooms(work, &mut pipeline, &mut jobs);
@@ -229,8 +247,12 @@ impl Link {
                     break;
                 }
                 Act::Follow(_) | Act::Unfollow(_) => work.to_follow.push_back(errand),
+                // Whoever wanted it has gone.
+                Act::TakeSeat(claim) if !self.memory.is_asked(claim) => {
+                    self.answer(errand.order.ticket, Answer::Away).await;
+                }
                 // Until all have put back what they hold, nobody knows how many seats a user has.
-                Act::TakeSeat(_) if now < work.settled => work.unsettled.push_back(errand),
+                Act::TakeSeat(_) if !is_settled => work.unsettled.push_back(errand),
                 act => {
                     bytes += weight(act);
                     let count = || match act {
@@ -289,12 +311,17 @@ impl Link {
                 continue;
             }
             match job {
-                Job::Errand(errand) => {
-                    if let Some(errand) = self.settle_errand(errand, answer).await {
+                Job::Errand(errand) => match self.settle_errand(errand, answer).await {
+                    None => {}
+                    Some((errand, Outcome::Unsettled)) => {
+                        work.unsettled.push_back(errand);
+                        work.beat_is_due = true;
+                    }
+                    Some((errand, _)) => {
                         again.push(errand);
                         broken = Some(Fault::LeaseOver);
                     }
-                }
+                },
                 Job::Beat => self.beaten(session, work, answer).await?,
                 Job::Reap(node) => self.given_back(work, node, answer).await,
                 Job::Aside => {}
@@ -306,8 +333,8 @@ impl Link {
         broken.map_or(Ok(()), |fault| Err(End::Broken(fault)))
     }
 
-    /// Answers an order; or gives it back where the lease of this node is over.
-    async fn settle_errand(&mut self, errand: Errand, value: &Value) -> Option<Errand> {
+    /// Answers an order; or gives it back where the lease of this node is over, or the data another.
+    async fn settle_errand(&mut self, errand: Errand, value: &Value) -> Option<(Errand, Outcome)> {
         let ticket = errand.order.ticket;
         let answer = match errand::outcome(&errand, value, (self.now)().wall) {
             Outcome::Answer(answer) => answer,
@@ -317,7 +344,7 @@ impl Link {
                 }
                 Answer::Done
             }
-            Outcome::LeaseOver => return Some(errand),
+            again @ (Outcome::LeaseOver | Outcome::Unsettled) => return Some((errand, again)),
             Outcome::Strange => {
                 tracing::error!(order = ?ticket, "Redis answers what makes no sense");
                 Answer::Away
@@ -356,7 +383,7 @@ impl Link {
     /// The lease is renewed; what else is there to be done for the others?
     async fn beaten(&mut self, session: &mut Session, work: &mut Work, answer: &Value) -> Result<(), End> {
         let now = (self.now)().tick;
-        let Some((word, [count, mark, clock, here, over, lost])) = reply::told(answer) else {
+        let Some((word, [count, mark, clock, here, over, lost, back])) = reply::told(answer) else {
             return Err(End::Broken(match reply::told(answer) {
                 Some(("replica", _)) => Fault::Replica { server: session.address.to_string() },
                 _ => Fault::LeaseOver,
@@ -364,8 +391,9 @@ impl Link {
         };
         debug_assert_eq!(word, "beat");
         if let (Some(count), Some(mark)) = (reply::number(count), reply::text(mark)) {
+            work.is_another |= count != session.generation.0;
             session.generation = (count, mark.to_owned());
-            self.generation = session.generation.clone();
+            self.comes_to(session.generation.clone());
         }
         if let Some(clock) = reply::number(clock) {
             // Each reading is too low by as long as its answer took; one that is higher is nearer. Clocks drift, too.
@@ -374,7 +402,10 @@ impl Link {
                 (session.clock, work.measured) = (measured, now);
             }
         }
-        let mut nodes: Vec<NodeId> = reply::texts(here).filter_map(NodeId::parse).collect();
+        let read = |list| reply::texts(list).filter_map(NodeId::parse);
+        let all: Vec<NodeId> = read(here).chain(read(over)).collect();
+        work.settling.hear(&all, &self.awaited, &read(back).collect::<Vec<_>>(), &self.node);
+        let mut nodes: Vec<NodeId> = read(here).collect();
         nodes.sort();
         if nodes != self.nodes {
             self.nodes.clone_from(&nodes);
@@ -403,7 +434,7 @@ impl Link {
             return;
         }
         self.proven = heard;
-        if (self.now)().tick < work.settled {
+        if work.is_another || !work.settling.is_over((self.now)().tick) {
             return;
         }
         if !work.is_told {
@@ -423,7 +454,7 @@ impl Link {
 
     fn reaping(&self, session: &Session, node: &NodeId, leaves: bool) -> redis::Cmd {
         let keys = &self.keys;
-        let names = [keys.nodes(), keys.lost(), keys.held(node), keys.places(node), keys.notes(node)];
+        let names = [keys.nodes(), keys.lost(), keys.held(node), keys.places(node), keys.notes(node), keys.settled()];
         let mut command = session.scripts.run(Script::Reap, &names);
         command
             .arg(node.as_str())

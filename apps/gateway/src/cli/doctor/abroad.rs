@@ -73,7 +73,7 @@ async fn redis(loaded: &Loaded, secrets: &Secrets, report: &mut Report) {
     };
     let remedy = if fault.downcast_ref().is_some_and(Fault::is_for_the_operator) {
         "Until then the gateway does not start: cluster.username and cluster.password_file say as whom it comes, \
-         cluster.ca_file whom it trusts"
+         those of cluster.sentinel as whom it asks Sentinels, cluster.ca_file whom it trusts"
     } else {
         "Look at the address, the name server and the firewall: without it, what cluster.when_away says holds"
     };

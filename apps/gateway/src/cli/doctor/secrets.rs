@@ -58,6 +58,8 @@ fn files(config: &Config) -> Vec<(String, &Path, bool)> {
     }
     let redis = config.cluster.password_file.iter();
     files.extend(redis.map(|file| ("cluster.password_file".into(), file.as_path(), true)));
+    let sentinels = config.cluster.sentinel.iter().filter_map(|sentinel| sentinel.password_file.as_ref());
+    files.extend(sentinels.map(|file| ("cluster.sentinel.password_file".into(), file.as_path(), true)));
     if let Some(tls) = &config.server.tls {
         files.push(("server.tls.key_file".into(), tls.key_file.as_path(), true));
     }

@@ -1,6 +1,6 @@
 -- Gives back some of what hung on a node: one whose lease is over, or one that takes its leave. Whoever comes first tells
 -- all that it is lost; the rest of the work is shared, and goes on where somebody left off.
--- KEYS: nodes, lost, what the node held, what the node was in, its notes. ARGV: the node, how many at most, how long a lease is (ms),
+-- KEYS: nodes, lost, what the node held, what the node was in, its notes, settled. ARGV: the node, how many at most, how long a lease is (ms),
 -- the channel of all, what is told there; or nothing where it takes its leave; what keys begin with, the name of whoever
 -- asks. The notes of connections are handed over to one alone, who is written down for a day.
 local node, most, start = ARGV[1], tonumber(ARGV[2]), ARGV[6]
@@ -10,6 +10,7 @@ local ends = redis.call('ZSCORE', KEYS[1], node)
 if ends then
   if ARGV[5] ~= '' and tonumber(ends) > clock then return {'done', 0, {}, {}, {}} end
   redis.call('ZREM', KEYS[1], node)
+  redis.call('HDEL', KEYS[6], node)
   redis.call('ZADD', KEYS[2], ends - ARGV[3], node)
   if ARGV[5] ~= '' then redis.call('PUBLISH', ARGV[4], ARGV[5]) end
 end

@@ -1,12 +1,13 @@
 -- Takes a seat, or writes down one that was given while nobody could be asked. Who is counted: all seats of the user that
 -- were not given back; those of a node whose lease ended are given back by reap.lua.
--- KEYS: nodes, the seats of the user, what the node holds, the agent (where it is one).
+-- KEYS: nodes, the seats of the user, what the node holds, generation, the agent (where it is one).
 -- ARGV: the node, the user, the connection, the agent or nothing, the limit or -1, `evict` or nothing, since (ms), `take` or
 -- `keep`, what keys begin with, what is told to the node of a displaced connection (without the connection), what is to be
--- known of it where its node is lost, or nothing.
+-- known of it where its node is lost, or nothing; the generation in which the node knows that all have put back what they hold.
 local node, user, connection, agent = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local limit, since, start = tonumber(ARGV[5]), ARGV[7], ARGV[9]
 if not redis.call('ZSCORE', KEYS[1], node) then return {'lost'} end
+if ARGV[8] == 'take' and redis.call('HGET', KEYS[4], 'count') ~= ARGV[12] then return {'unsettled'} end
 
 local function strike(seat)
   redis.call('HDEL', KEYS[2], seat.connection)
@@ -34,7 +35,7 @@ end
 
 local holder
 if agent ~= '' then
-  local kept = redis.call('GET', KEYS[4])
+  local kept = redis.call('GET', KEYS[5])
   if kept then
     local whose, where, which, age = string.match(kept, '^([^\t]*)\t([^\t]*)\t([^\t]*)\t(%d+)$')
     if which ~= connection then holder = {user = whose, node = where, connection = which, since = tonumber(age)} end
@@ -82,7 +83,7 @@ if ARGV[11] ~= '' then
   -- It was taken for lost, and is not.
   if ARGV[8] == 'keep' then redis.call('DEL', start .. 'gone:{' .. connection .. '}') end
 end
-if owns then redis.call('SET', KEYS[4], user .. '\t' .. node .. '\t' .. connection .. '\t' .. since) end
+if owns then redis.call('SET', KEYS[5], user .. '\t' .. node .. '\t' .. connection .. '\t' .. since) end
 return {
   'taken', evicted and evicted.node or '', evicted and evicted.connection or '',
   replaced and replaced.node or '', replaced and replaced.connection or '', displaced,

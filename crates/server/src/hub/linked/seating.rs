@@ -20,13 +20,15 @@ use super::{
 };
 use crate::{
     clock,
-    cluster::{Letter, Link, WhenAway},
+    cluster::{Asked, Letter, Link, WhenAway},
     gate::Claim,
     hub::{Hub, Seat, agents::Gone, books::Books, draw_id, seating::seats_taken},
 };
 
-/// So long a seat is awaited. After Redis lost everything it is given no sooner than all nodes have put back theirs.
+/// So long a seat is awaited. Where Redis may have lost something it is given no sooner than all nodes have put back theirs.
 const SEATING: Duration = Duration::from_secs(4);
+/// So long until a link that had no room for a question is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// So long another node has to end a connection that makes room.
 const MAKING_ROOM: Duration = Duration::from_secs(1);
 
@@ -58,7 +60,7 @@ impl Hub {
             channels.iter().map(|channel| self.claim(&mut books, link, channel)).collect()
         };
         seat.hears(channels);
-        match asked.within(SEATING).await {
+        match seated(link, &seat_claim, asked).await {
             Answer::Seat(SeatAnswer::Taken { evicted, replaced }) => {
                 for (place, code) in [(replaced, Code::Replaced), (evicted, Code::Evicted)] {
                     if let Some(place) = place {
@@ -72,10 +74,12 @@ impl Hub {
                 return Err(self.no_seat(link, refused, (user, plan)));
             }
             _ => {
-                if link.when_away() == WhenAway::FailClosed {
+                // Nobody is let in beside the count by a node that does not say that it is alone.
+                let is_alone = link.is_away();
+                if !is_alone || link.when_away() == WhenAway::FailClosed {
                     return Err(Refusal::new(Code::AuthError, "connections cannot be counted at the moment")
                         .because(cut_off().to_string())
-                        .retry_after(Duration::from_secs(5))
+                        .retry_after(Duration::from_secs(if is_alone { 5 } else { 1 }))
                         .of_user(user));
                 }
                 link.fell_back();
@@ -252,6 +256,21 @@ impl Hub {
             link.must(Act::LeaveSeat { user: user.clone(), connection, agent: agent.cloned() });
         }
     }
+}
+
+/// How the claim of a seat came out; nothing comes of it only where the link is away, or too late.
+async fn seated(link: &Arc<Link>, claim: &SeatClaim, asked: Asked) -> Answer {
+    let since = clock::now().tick;
+    let mut answer = asked.within(SEATING).await;
+    while matches!(answer, Answer::Away) && !link.is_away() {
+        let left = SEATING.saturating_sub(clock::now().tick.since(since));
+        if left.is_zero() {
+            break;
+        }
+        tokio::time::sleep(ASK_AGAIN.min(left)).await;
+        answer = link.ask(Act::TakeSeat(claim.clone())).within(left).await;
+    }
+    answer
 }
 
 /// A seat that is given back.
