@@ -279,6 +279,15 @@ impl TestGateway {
         false
     }
 
+    /// The processes that have not ended.
+    fn running(&mut self) -> Vec<u32> {
+        let mut running: Vec<_> = self.peers.iter_mut().flat_map(Self::running).collect();
+        if self.child.try_wait().ok().flatten().is_none() {
+            running.push(self.child.id());
+        }
+        running
+    }
+
     /// No process ever writes a token: not to its streams, not to a file of its own.
     fn search_for_tokens(&self) {
         let mut texts = vec![("its output".to_owned(), self.written())];
@@ -304,15 +313,17 @@ pub(crate) fn assert_no_tokens(place: &str, text: &str) {
 impl Drop for TestGateway {
     fn drop(&mut self) {
         self.spread.ends();
-        if self.child.try_wait().ok().flatten().is_none() {
-            // A gentle end, so that its books are written; of all at once, so that nobody waits for one after the other.
-            let pids = self.pids().into_iter().map(|pid| pid.to_string());
-            let _ = Command::new("kill").arg("-TERM").args(pids).stderr(Stdio::null()).status();
-            if !self.wait(Duration::from_secs(10)) {
-                let _ = self.child.kill();
-                let _ = self.child.wait();
+        // A gentle end, so that its books are written; of all at once, so that nobody waits for one after the other. Who
+        // then waits for clients that say goodbye no more is told twice, which ends that.
+        for patience in [Duration::from_secs(1), Duration::from_secs(10)] {
+            let running: Vec<_> = self.running().iter().map(u32::to_string).collect();
+            if !running.is_empty() {
+                let _ = Command::new("kill").arg("-TERM").args(running).stderr(Stdio::null()).status();
+                self.wait(patience);
             }
         }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
         if !thread::panicking() {
             self.search_for_tokens();
         }

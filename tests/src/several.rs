@@ -5,7 +5,10 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, LazyLock, Mutex, OnceLock},
+    sync::{
+        Arc, LazyLock, Mutex, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -35,6 +38,10 @@ pub struct Spread {
     /// Calls this spread back.
     pub seed: u64,
     die: Mutex<Chance>,
+    /// How many waits for the nodes have begun,
+    begun: AtomicU64,
+    /// and which of them was the last to end. One at a time.
+    ended: tokio::sync::Mutex<u64>,
 }
 
 /// Makes an empty Redis one on which a cluster has run for an hour: for the first moments of one it gives no seats.
@@ -75,7 +82,13 @@ impl Spread {
             let count = nodes.len();
             runner::say(format_args!("{count} nodes: GATEWAY_TEST_NODES={count} GATEWAY_TEST_SPREAD={seed}"));
         }
-        let spread = Arc::new(Self { nodes, seed, die: Mutex::new(Chance::of(seed)) });
+        let spread = Arc::new(Self {
+            nodes,
+            seed,
+            die: Mutex::new(Chance::of(seed)),
+            begun: AtomicU64::new(0),
+            ended: tokio::sync::Mutex::default(),
+        });
         if spread.nodes.len() > 1 {
             let mut together = TOGETHER.lock().unwrap();
             together.extend(spread.nodes.iter().map(|node| (*node, Arc::clone(&spread))));
@@ -101,12 +114,21 @@ impl Spread {
 
     /// Waits until each node has heard what each of them had said, and what came of that.
     async fn settled(&self) {
+        let begun = self.begun.load(Ordering::SeqCst);
+        let mut ended = self.ended.lock().await;
+        // A wait that began after that was for whoever came before it, too: hundreds of clients wait twice at most.
+        if *ended > begun {
+            return;
+        }
+        let own = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         for _ in 0..ROUNDS {
             let asked = futures_util::future::join_all(self.nodes.iter().map(|node| answers_for_all(*node))).await;
             if !asked.into_iter().all(|answered| answered) {
-                return tokio::time::sleep(MOMENT).await;
+                tokio::time::sleep(MOMENT).await;
+                break;
             }
         }
+        *ended = own;
     }
 }
 
