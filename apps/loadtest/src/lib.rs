@@ -83,17 +83,7 @@ pub fn run(options: &Options) -> Result<Vec<String>> {
 
 /// All that the targets are about, in one run. A target that is not met is told, and no fault: what was lost is.
 fn hold_against_targets(wanted: &Targets) -> Result<Vec<String>> {
-    const ALL: [Scenario; 9] = [
-        Scenario::Handshake,
-        Scenario::Idle,
-        Scenario::Fanout,
-        Scenario::Echo,
-        Scenario::Command,
-        Scenario::Targeted,
-        Scenario::Storm,
-        Scenario::Leave,
-        Scenario::Growth,
-    ];
+    let aimed: Vec<_> = Tongue::Native.usual().iter().copied().filter(|scenario| scenario.has_target()).collect();
     let sizes = wanted.sizes.sizes(2)?;
     let chosen = if wanted.no_peers { Peers::default() } else { wanted.peers.clone().or_installed() };
     chosen.check()?;
@@ -116,7 +106,7 @@ fn hold_against_targets(wanted: &Targets) -> Result<Vec<String>> {
         peers: &peers,
         tongue: Tongue::Native,
     };
-    let mut rows = measure(&bench, &ALL)?;
+    let mut rows = measure(&bench, &aimed)?;
     let stock = peers.only(|peer| peer == Peer::SocketIo);
     let by_socketio = Bench { peers: &stock, tongue: Tongue::SocketIo, with_floor: false, ..bench };
     let by_socketio = measure(&by_socketio, &[Scenario::Idle])?;

@@ -106,6 +106,11 @@ impl Scenario {
         }
     }
 
+    /// Whether any of the targets is about it.
+    pub const fn has_target(self) -> bool {
+        !matches!(self, Self::Churn | Self::Slow | Self::Cluster)
+    }
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {

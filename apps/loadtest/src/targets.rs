@@ -69,7 +69,9 @@ pub fn lines(rows: &[Row], by_socketio: &[Row]) -> Vec<Line> {
     let storm = first(rows, "storm");
     let in_calm = figure_of(storm, "calmCpuMicros").zip(left).map(|(handshake, goodbye)| handshake + goodbye);
     let returned = storm.and_then(|row| row.gateway.cpu_micros).zip(in_calm).map(|(storm, calm)| storm / calm);
-    lines.push(line(named("a return", storm), NOISE, "x calm", returned, Vec::new()));
+    let beside = [("gateway", returned), ("floor", figure_of(storm, "floorTimesCalm"))];
+    let beside = beside.into_iter().filter_map(|(name, times)| Some((name.to_owned(), times?))).collect();
+    lines.push(line(named("a return", storm), NOISE, "x calm", returned, beside));
     let waits = figure_of(storm, "newcomersMaxMillis");
     lines.push(line("newcomers while all return, the longest wait".into(), 1000.0, "ms", waits, Vec::new()));
     lines.extend(growth(rows));

@@ -5,13 +5,15 @@
 //! reply by such an `id` counts where it can mean one request only.
 
 mod desk;
+mod ids;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     time::Duration,
 };
 
 use desk::Desk;
+use ids::{ById, Ids};
 
 use crate::{
     link::NodeId,
@@ -122,11 +124,11 @@ pub struct Left {
 #[derive(Debug)]
 pub struct Pending {
     bounds: PendingBounds,
-    open: HashMap<RequestId, Open>,
+    open: HashMap<RequestId, Open, ById>,
     deadlines: BTreeSet<(Tick, RequestId)>,
     /// In the order of ids, so that what is done for many is done in one order.
-    asked: HashMap<ConnectionId, BTreeSet<RequestId>>,
-    desks: HashMap<ConnectionId, Desk>,
+    asked: HashMap<ConnectionId, Ids, ById>,
+    desks: HashMap<ConnectionId, Desk, ById>,
 }
 
 #[derive(Debug)]
@@ -139,7 +141,13 @@ struct Open {
 impl Pending {
     /// Nothing waits yet.
     pub fn new(bounds: PendingBounds) -> Self {
-        Self { bounds, open: HashMap::new(), deadlines: BTreeSet::new(), asked: HashMap::new(), desks: HashMap::new() }
+        Self {
+            bounds,
+            open: HashMap::default(),
+            deadlines: BTreeSet::new(),
+            asked: HashMap::default(),
+            desks: HashMap::default(),
+        }
     }
 
     /// Keeps to other bounds from now on; what is open stays.
@@ -149,17 +157,25 @@ impl Pending {
 
     /// A request begins to wait.
     pub fn open(&mut self, request: Request, now: Tick) -> Result<(), TooMany> {
-        if self.asked.get(&request.asker).is_some_and(|asked| asked.len() >= self.bounds.of_asker) {
+        let id = request.id;
+        let asked = self.asked.entry(request.asker);
+        let held = match &asked {
+            Entry::Occupied(asked) => asked.get().len(),
+            Entry::Vacant(_) => 0,
+        };
+        if held >= self.bounds.of_asker {
             return Err(TooMany::OfAsker(self.bounds.of_asker));
         }
         if self.open.len() >= self.bounds.in_all {
             return Err(TooMany::InAll(self.bounds.in_all));
         }
         let deadline = now + request.timeout;
-        self.deadlines.insert((deadline, request.id));
-        self.asked.entry(request.asker).or_default().insert(request.id);
-        self.desks.entry(request.receiver).or_default().put(&request);
-        self.open.insert(request.id, Open { request, asked: now, deadline });
+        self.deadlines.insert((deadline, id));
+        asked.and_modify(|asked| asked.put(id)).or_insert(Ids::One(id));
+        let open = &self.open;
+        let desk = self.desks.entry(request.receiver);
+        desk.and_modify(|desk| desk.put(&request, |id| Some(&open.get(&id)?.request))).or_insert(Desk::One(id));
+        self.open.insert(id, Open { request, asked: now, deadline });
         Ok(())
     }
 
@@ -168,13 +184,13 @@ impl Pending {
         let desk = self.desks.get(&receiver).ok_or(Unasked::NotAsked)?;
         match reply_to.parse() {
             Ok(id) if desk.has(id) => Ok(id),
-            _ => desk.by_asker_id(reply_to),
+            _ => desk.by_asker_id(reply_to, |id| self.get(id)),
         }
     }
 
     /// The open request that an answer means by what it carries itself.
     pub fn by_correlation(&self, receiver: ConnectionId, correlation: &Correlation) -> Result<RequestId, Unasked> {
-        self.desks.get(&receiver).ok_or(Unasked::NotAsked)?.by_correlation(correlation)
+        self.desks.get(&receiver).ok_or(Unasked::NotAsked)?.by_correlation(correlation, |id| self.get(id))
     }
 
     /// A reply: with more to come, its time starts anew; else the request is over.
@@ -197,7 +213,7 @@ impl Pending {
         reply_to: Option<&str>,
         mut carried: impl FnMut(&str) -> Option<Scalar>,
     ) -> Vec<Cancelled> {
-        let asked = || self.asked.get(&asker).into_iter().flatten().filter_map(|id| self.open.get(id));
+        let asked = || self.asked.get(&asker).into_iter().flat_map(Ids::iter).filter_map(|id| self.open.get(id));
         let id: Option<RequestId> = reply_to.and_then(|name| name.parse().ok());
         let named = asked()
             .map(|open| &open.request)
@@ -223,7 +239,7 @@ impl Pending {
     pub fn leave(&mut self, connection: ConnectionId) -> Left {
         let lost: Vec<_> = self.desks.get(&connection).map_or_else(Vec::new, Desk::requests);
         let lost = lost.into_iter().filter_map(|id| self.end(id)).collect();
-        let orphaned: Vec<_> = self.asked.get(&connection).into_iter().flatten().copied().collect();
+        let orphaned: Vec<_> = self.asked.get(&connection).into_iter().flat_map(Ids::iter).copied().collect();
         let orphaned = orphaned.into_iter().filter_map(|id| self.end(id)).collect();
         Left { lost, orphaned }
     }
@@ -293,17 +309,15 @@ impl Pending {
     fn end(&mut self, id: RequestId) -> Option<Request> {
         let Open { request, deadline, .. } = self.open.remove(&id)?;
         self.deadlines.remove(&(deadline, id));
-        if let Some(asked) = self.asked.get_mut(&request.asker) {
-            asked.remove(&id);
-            if asked.is_empty() {
-                self.asked.remove(&request.asker);
-            }
+        if let Entry::Occupied(mut asked) = self.asked.entry(request.asker)
+            && asked.get_mut().take(id)
+        {
+            asked.remove();
         }
-        if let Some(desk) = self.desks.get_mut(&request.receiver) {
-            desk.take(&request);
-            if desk.len() == 0 {
-                self.desks.remove(&request.receiver);
-            }
+        if let Entry::Occupied(mut desk) = self.desks.entry(request.receiver)
+            && desk.get_mut().take(&request)
+        {
+            desk.remove();
         }
         Some(request)
     }

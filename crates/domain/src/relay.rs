@@ -71,7 +71,7 @@ impl Relay<'_> {
             text.json("payload", payload.get());
         }
         for (name, value) in &self.message.others {
-            text.json(name, value.get());
+            text.member(name, value.get());
         }
         text.json("from", self.from);
         if let Some(request) = self.request_id {
@@ -115,7 +115,7 @@ impl Reply<'_> {
             text.json("payload", payload.get());
         }
         for (name, value) in self.message.others.iter().filter(|(name, _)| name != "replyTo" && name != "more") {
-            text.json(name, value.get());
+            text.member(name, value.get());
         }
         text.finish()
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Add, time::Duration};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
 
 /// One reading of both clocks: the steady one for intervals, the wall for what tokens and people say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,13 +96,32 @@ impl Add<Duration> for Timestamp {
     }
 }
 
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Timestamp {
+    /// `2026-11-22T04:05:06.789Z`, digit by digit: several are written for each connection, and formatters are dear.
+    fn written(self) -> [u8; 24] {
         let (days, rest) = (self.0.div_euclid(DAY), self.0.rem_euclid(DAY));
         let (year, month, day) = civil(days);
         let (seconds, millis) = (rest / 1000, rest % 1000);
-        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+        let ([a, b, c, d], [e, f], [g, h]) = (digits(year), digits(month), digits(day));
+        let ([i, j], [k, l], [m, n]) = (digits(seconds / 3600), digits(seconds / 60 % 60), digits(seconds % 60));
+        let [o, p, q] = digits(millis);
+        [a, b, c, d, b'-', e, f, b'-', g, h, b'T', i, j, b':', k, l, b':', m, n, b'.', o, p, q, b'Z']
+    }
+}
+
+/// The last so many digits of a number that is not negative.
+fn digits<const N: usize>(mut number: i64) -> [u8; N] {
+    let mut digits = [b'0'; N];
+    for digit in digits.iter_mut().rev() {
+        *digit += (number % 10) as u8;
+        number /= 10;
+    }
+    digits
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.written()).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -188,7 +207,7 @@ fn day_number(year: i64, month: i64, day: i64) -> i64 {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(std::str::from_utf8(&self.written()).map_err(S::Error::custom)?)
     }
 }
 

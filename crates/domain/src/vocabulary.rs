@@ -132,7 +132,7 @@ impl Vocabulary {
         for (name, value) in &members {
             match self.outer_name(name, answers) {
                 Some("type") => text.text("type", self.outer_type(&inner)),
-                Some(name) => text.json(name, value.get()),
+                Some(name) => text.member(name, value.get()),
                 None => {}
             }
         }

@@ -179,14 +179,14 @@ impl<L: Line> Connection<L> {
             if let ControlFlow::Break(ending) = self.do_what_is_due(timer.as_mut(), &mut armed, now) {
                 return ending;
             }
-            let occupant = Arc::clone(&self.occupant);
+            let (house, occupant) = (&self.house, &self.occupant);
             let hear = self.held.is_none();
             let step = tokio::select! {
                 biased;
                 orders = occupant.ordered() => { now = clock::now(); self.obey(orders) }
                 outcome = next_outcome(&mut self.refreshing) => { now = clock::now(); self.refreshed(outcome, now) }
                 done = routing::done(&mut self.underway) => { now = clock::now(); self.went(done, now) }
-                inbound = self.line.next_while_sending(hear, || next_text(&self.house, &occupant)) => {
+                inbound = self.line.next_while_sending(hear, || next_text(house, occupant)) => {
                     now = clock::now();
                     self.take_in(inbound, now)
                 }
@@ -201,8 +201,8 @@ impl<L: Line> Connection<L> {
     /// Does what the session says is due, and arms the timer for the next time.
     fn do_what_is_due(&mut self, timer: Pin<&mut Sleep>, armed: &mut Option<Tick>, now: Now) -> ControlFlow<Ending> {
         self.listen(now);
-        let endpoint = Arc::clone(&self.occupant.endpoint);
-        while let Some(due) = self.session.take_due(&endpoint.session, now) {
+        while let Some(due) = self.session.take_due(&self.occupant.endpoint.session, now) {
+            let endpoint = &self.occupant.endpoint;
             match due {
                 Due::End(refusal) => return ControlFlow::Break(Ending::Ours(refusal)),
                 Due::Ping => {
@@ -223,7 +223,7 @@ impl<L: Line> Connection<L> {
             }
         }
         let longest = now.tick + LONGEST_SLEEP;
-        let wake = self.session.next_due(&endpoint.session, now).map_or(longest, |due| due.min(longest));
+        let wake = self.session.next_due(&self.occupant.endpoint.session, now).map_or(longest, |due| due.min(longest));
         // A timer that rings early costs one turn of the loop; setting it at every message would cost more.
         if armed.is_none_or(|at| wake < at) {
             timer.reset(clock::instant(wake));

@@ -64,6 +64,8 @@ pub use outbox::{Class, Outbox, OutboxBounds, Put, WhenFull};
 use outgoing::Outgoing;
 pub use overview::{RoomOverview, Totals};
 pub use page::Page;
+#[cfg(feature = "net")]
+pub(crate) use page::of_its_own;
 pub use requests::{Addressed, Asking, Meant, ended};
 pub use seat::{Ending, Seat};
 pub use seating::seats_taken;

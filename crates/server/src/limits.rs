@@ -28,7 +28,7 @@ impl Clock for HouseClock {
     type Instant = Duration;
 
     fn now(&self) -> Duration {
-        crate::clock::now().tick.since_origin()
+        crate::clock::tick().since_origin()
     }
 }
 

@@ -57,6 +57,10 @@ fn invalid(message: &'static str) -> Refusal {
 }
 
 fn decoded(text: &str) -> Result<Box<str>, Refusal> {
+    // As a rule there is nothing to decode: a token has none of these.
+    if !text.bytes().fold(false, |found, byte| found | matches!(byte, b'+' | b'%')) {
+        return Ok(text.into());
+    }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

@@ -45,6 +45,9 @@ pub(crate) fn string(value: &RawValue) -> Option<Cow<'_, str>> {
     }
 }
 
+/// Room is made at once for as many members as messages as a rule have.
+const USUAL: usize = 6;
+
 /// What was found, and what must not be.
 struct Members<'a> {
     list: Vec<Member<'a>>,
@@ -70,7 +73,7 @@ impl<'de> Visitor<'de> for Reader {
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Members<'de>, M::Error> {
         #[derive(Deserialize)]
         struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-        let mut members = Members { list: Vec::new(), repeated: None, too_many: false };
+        let mut members = Members { list: Vec::with_capacity(USUAL), repeated: None, too_many: false };
         while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
             // The rest is still read, so that what is no JSON is called that.
             if members.list.len() == MOST_MEMBERS {

@@ -133,7 +133,7 @@ impl<'a> Said<'a> {
         let size = self.members.iter().map(|(name, value)| name.len() + value.get().len() + 4).sum::<usize>();
         let mut whole = Object::with_capacity(size + 2);
         for (name, value) in self.members.iter().filter(|(name, _)| !matches!(&**name, "room" | "offset")) {
-            whole.json(name, value.get());
+            whole.member(name, value.get());
         }
         Some(Cow::Owned(whole.finish()))
     }

@@ -244,7 +244,7 @@ prop_compose! {
             native.text("replyTo", &quotes);
         }
         for (name, value) in &own {
-            native.text(name, value);
+            native.member(name, &serde_json::to_string(value).unwrap());
         }
         (words, native.finish())
     }
@@ -278,7 +278,7 @@ proptest! {
     ) {
         let mut native = Object::with_capacity(0);
         native.text("type", &kind);
-        names.iter().for_each(|name| native.text(name, "v"));
+        names.iter().for_each(|name| native.member(name, r#""v""#));
         native.json("from", FROM);
         let native = native.finish();
         for outer in [words.write(&native), words.write_reply(&native)].into_iter().flatten() {

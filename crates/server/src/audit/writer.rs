@@ -93,7 +93,7 @@ impl Drop for Writer {
 }
 
 fn run(lines: &Receiver<Arc<Record>>, sink: &mut Sink, lost: &AtomicU64) {
-    let mut told = 0;
+    let (mut told, mut scratch) = (0, Vec::new());
     while let Ok(first) = lines.recv() {
         if let Err(fault) = sink.look() {
             tracing::error!(%fault, "the audit's file was moved away, and cannot be opened anew");
@@ -101,7 +101,7 @@ fn run(lines: &Receiver<Arc<Record>>, sink: &mut Sink, lost: &AtomicU64) {
         // All that waits is written at once, and flushed once.
         let mut written = 0;
         for record in std::iter::once(first).chain(lines.try_iter().take(QUEUE)) {
-            match sink.line(&record) {
+            match sink.line(&record, &mut scratch) {
                 Ok(()) => written += 1,
                 Err(_) => {
                     lost.fetch_add(1, Ordering::Relaxed);
@@ -143,10 +143,12 @@ impl Sink {
         }
     }
 
-    fn line(&mut self, record: &Record) -> std::io::Result<()> {
-        let mut line = serde_json::to_vec(record)?;
+    /// Writes a whole line or nothing of it; `line` is memory to put it together in.
+    fn line(&mut self, record: &Record, line: &mut Vec<u8>) -> std::io::Result<()> {
+        line.clear();
+        serde_json::to_writer(&mut *line, record)?;
         line.push(b'\n');
-        self.out().write_all(&line)
+        self.out().write_all(line)
     }
 
     fn note_lost(&mut self, count: u64) -> std::io::Result<()> {

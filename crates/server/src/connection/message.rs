@@ -37,11 +37,10 @@ impl<L: Line> Connection<L> {
         if matches!(self.occupant.endpoint.handler, Handler::Echo) {
             return self.echo(Outbound::Text(text.clone().into()), text.len(), now);
         }
-        let endpoint = std::sync::Arc::clone(&self.occupant.endpoint);
-        match endpoint.vocabulary.read(text) {
+        match self.occupant.endpoint.vocabulary.read(text) {
             Ok(message) => self.on_message(&message, now),
             Err(fault) => {
-                let id = endpoint.vocabulary.id_in(text);
+                let id = self.occupant.endpoint.vocabulary.id_in(text);
                 if self.counts(id.as_deref(), now) {
                     self.not_understood(id.as_deref(), &fault, now);
                 }

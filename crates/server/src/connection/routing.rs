@@ -202,8 +202,9 @@ impl<L: Line> Connection<L> {
             }
         }
         let house = Arc::clone(&self.house);
-        let standing = self.occupant.standing();
-        let intent = Intent::by_routes(message, &sender(&self.occupant, &standing), &house.routes);
+        let occupant = &self.occupant;
+        let by_routes = |standing: &_| Intent::by_routes(message, &sender(occupant, standing), &house.routes);
+        let intent = occupant.stands(by_routes);
         // What a service was shown has been counted.
         self.does(message, Intent { is_counted: intent.is_counted && !is_counted, ..intent }, now);
     }

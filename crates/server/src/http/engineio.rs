@@ -23,6 +23,7 @@ use super::{
 use crate::{
     clock,
     endpoint::autojoin,
+    hub::of_its_own,
     socketio::{EngineFault, Request, Shared, Socketio, Visitor, open},
 };
 
@@ -261,11 +262,10 @@ fn preflight() -> Response {
 }
 
 fn kept(headers: &HeaderMap) -> HeaderMap {
-    let mut kept = HeaderMap::new();
-    for name in &KEPT_HEADERS {
-        for value in headers.get_all(name) {
-            kept.append(name, value.clone());
-        }
+    let found = || KEPT_HEADERS.iter().flat_map(|name| headers.get_all(name).iter().map(move |value| (name, value)));
+    let mut kept = HeaderMap::with_capacity(found().count());
+    for (name, value) in found() {
+        kept.append(name, of_its_own(value));
     }
     kept
 }

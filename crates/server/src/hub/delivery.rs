@@ -259,8 +259,14 @@ impl Hub {
         targets: &[Target],
         sender: Option<ConnectionId>,
     ) -> Vec<(ConnectionId, Arc<Occupant>)> {
-        let mut found: Vec<(ConnectionId, Arc<Occupant>)> = Vec::new();
+        let mut found: Vec<(ConnectionId, Arc<Occupant>)> = Vec::with_capacity(targets.len());
         for group in targets.iter().filter_map(|target| books.group(target, sender)) {
+            if let (Group::One(id), true) = (&group, targets.len() == 1) {
+                // An agent, or a connection: there is nobody to choose from.
+                let here = books.registry.get(*id).filter(|here| Some(*id) != sender && here.endpoint.hears());
+                found.extend(here.map(|here| (*id, Arc::clone(here))));
+                break;
+            }
             let mut pass = Pass::over(group);
             for (id, here, _) in pass.next(&books.registry, &books.rooms, PASS).members {
                 if found.len() < PASS

@@ -114,6 +114,11 @@ impl Doors {
     /// A connection began.
     pub fn connected(&self, here: &Occupant) {
         let place = Place::of(here);
+        if let Some(admitted) = self.admitted.get(&place) {
+            // Whoever was the first there has made it known.
+            admitted.inc();
+            return;
+        }
         self.admitted.get_or_create(&place).inc();
         self.known.lock().insert(place);
     }

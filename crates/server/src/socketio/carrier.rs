@@ -39,7 +39,7 @@ impl Carrier {
         &mut self,
         hear: bool,
         may_tell: bool,
-        told: &mut mpsc::Receiver<Told>,
+        told: &mut mpsc::Receiver<Box<Told>>,
         stash: &mut Option<Told>,
     ) -> Carried {
         match self {
@@ -49,7 +49,7 @@ impl Carrier {
                 tokio::select! {
                     biased;
                     () = held.closed() => Carried::HungUp,
-                    Some(told) = told.recv(), if tells => Carried::Told(told),
+                    Some(told) = told.recv(), if tells => Carried::Told(*told),
                     else => std::future::pending().await,
                 }
             }
@@ -74,17 +74,17 @@ fn poll_socket(
     cx: &mut Context<'_>,
     socket: &mut Socket<Wire>,
     hear: bool,
-    told: &mut mpsc::Receiver<Told>,
+    told: &mut mpsc::Receiver<Box<Told>>,
     stash: &mut Option<Told>,
 ) -> Poll<Carried> {
     let waker = cx.waker().clone();
     let more = || {
         let next = match stash.take() {
             Some(told) => Poll::Ready(Some(told)),
-            None => told.poll_recv(&mut Context::from_waker(&waker)),
+            None => told.poll_recv(&mut Context::from_waker(&waker)).map(|told| told.map(|told| *told)),
         };
         match next {
-            Poll::Ready(Some(Told::Packet(packet))) => Some(Outbound::Text(*packet)),
+            Poll::Ready(Some(Told::Packet(packet))) => Some(Outbound::Text(packet)),
             // What is no packet waits for the caller, and everything behind it.
             Poll::Ready(other) => {
                 *stash = other;

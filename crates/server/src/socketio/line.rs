@@ -28,10 +28,10 @@ pub(super) enum Heard {
     Left(Option<u16>),
 }
 
-/// What a namespace tells the session.
+/// What a namespace tells the session, in a box for the same reason.
 pub(super) enum Told {
     /// A packet to the client.
-    Packet(Box<Text>),
+    Packet(Text),
     /// That connection is over. Where the client is to come back by itself, its transport closes, whoever else is on it.
     Over { connection: ConnectionId, closes: bool },
 }
@@ -42,7 +42,7 @@ pub(super) struct NamespaceLine {
     pub(super) connection: ConnectionId,
     pub(super) max_message: usize,
     pub(super) heard: mpsc::Receiver<Box<Heard>>,
-    pub(super) told: mpsc::Sender<Told>,
+    pub(super) told: mpsc::Sender<Box<Told>>,
     pub(super) shared: Arc<Shared>,
     /// What goes before anything in the outbox.
     pub(super) queued: VecDeque<Text>,
@@ -96,7 +96,7 @@ impl Line for NamespaceLine {
                 Outbound::Binary(_) | Outbound::Ping(_) => None,
             });
             if let Some(text) = next {
-                permit.send(Told::Packet(text.into()));
+                permit.send(Told::Packet(text).into());
                 self.is_admitted = true;
                 continue;
             }
@@ -135,11 +135,11 @@ impl Line for NamespaceLine {
         }
         let all = async {
             for packet in rest {
-                if self.told.send(Told::Packet(packet.into())).await.is_err() {
+                if self.told.send(Told::Packet(packet).into()).await.is_err() {
                     return;
                 }
             }
-            let _ = self.told.send(Told::Over { connection: self.connection, closes }).await;
+            let _ = self.told.send(Told::Over { connection: self.connection, closes }.into()).await;
         };
         let _ = tokio::time::timeout(patience, all).await;
     }

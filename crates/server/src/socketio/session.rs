@@ -94,8 +94,8 @@ pub(crate) struct Session {
     pub(super) moving: Option<Box<Moving>>,
     /// The session's own packets: they go before those of its namespaces.
     pub(super) own: VecDeque<Text>,
-    pub(super) teller: mpsc::Sender<Told>,
-    told: mpsc::Receiver<Told>,
+    pub(super) teller: mpsc::Sender<Box<Told>>,
+    told: mpsc::Receiver<Box<Told>>,
     /// What a namespace told that has no room yet.
     stash: Option<Told>,
     pub(super) lines: JoinSet<()>,

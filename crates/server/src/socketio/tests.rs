@@ -5,9 +5,10 @@ mod world;
 use std::future::Future;
 
 use gateway_domain::Code;
+use tokio::sync::mpsc;
 
 use self::world::{World, later, settle};
-use super::{line::Told, session::Session};
+use super::session::Session;
 use crate::hub::Transport;
 
 /// Every session costs this much for as long as it lives, beside the connections of its namespaces.
@@ -16,11 +17,14 @@ fn an_idle_session_stays_small() {
     fn future_size<A, F: Future>(_: fn(A) -> F) -> usize {
         size_of::<F>()
     }
+    fn sent_size<T>(_: fn(&Session) -> &mpsc::Sender<T>) -> usize {
+        size_of::<T>()
+    }
     let (served, own) = (future_size(Session::run), size_of::<Session>());
     assert!(served <= 1_024, "the task of a session takes {served} bytes");
     assert!(own <= 768, "and what it holds {own} bytes");
-    let told = size_of::<Told>();
-    assert!(told <= 24, "what goes through the queue takes {told} bytes, and room is kept for 32 of them");
+    let told = sent_size(|session| &session.teller);
+    assert!(told <= 8, "what goes through the queue takes {told} bytes, and room is kept for 32 of them");
 }
 
 #[tokio::test(start_paused = true)]

@@ -60,7 +60,7 @@ impl Session {
         while let Some(packet) = self.own.pop_front() {
             body.push_text(packet.as_str());
         }
-        while let Some(told) = self.stash.take().or_else(|| self.told.try_recv().ok()) {
+        while let Some(told) = self.stash.take().or_else(|| self.told.try_recv().ok().map(|told| *told)) {
             match told {
                 Told::Packet(packet) if body.has_room_for(packet.len()) => body.push_text(packet.as_str()),
                 Told::Packet(_) => {
