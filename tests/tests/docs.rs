@@ -90,6 +90,7 @@ pages! {
     the_console_page_does_what_it_says "docs/console.md",
     the_delivery_page_does_what_it_says "docs/delivery.md",
     the_dependencies_page_does_what_it_says "docs/dependencies.md",
+    the_page_of_a_service_of_ones_own_does_what_it_says "docs/embedding.md",
     the_http_api_page_does_what_it_says "docs/http-api.md",
     the_page_of_api_gateway_does_what_it_says "docs/lambda.md",
     the_observability_page_does_what_it_says "docs/observability.md",

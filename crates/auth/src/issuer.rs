@@ -48,6 +48,13 @@ pub struct IssuerRules {
     pub claims: ClaimNames,
 }
 
+impl Default for IssuerRules {
+    /// No issuer and no audience are named; a token is valid for a quarter of an hour.
+    fn default() -> Self {
+        Self { issuer: None, audience: Vec::new(), access_ttl: Duration::from_secs(900), claims: ClaimNames::default() }
+    }
+}
+
 /// Makes tokens.
 #[derive(Debug)]
 pub struct Issuer {

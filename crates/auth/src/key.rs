@@ -8,6 +8,7 @@ use gateway_domain::Role;
 use crate::{
     algorithm::{Algorithm, Family},
     jwk, pem,
+    signing::SigningKey,
     verifier::{Material, Verifier},
 };
 
@@ -179,6 +180,20 @@ impl Key {
                 roles: spec.roles.map_or(RoleBound::All, RoleBound::Only),
             }),
             verifiers: Box::new([Verifier::new(algorithm, &material)?]),
+        })
+    }
+
+    /// The key that verifies what that one signs, of any issuer and with all roles. `name` is what the audit calls it
+    /// where it has no `kid`.
+    pub fn verifying(signing: &SigningKey, name: impl Into<Arc<str>>) -> Result<Self, KeyFault> {
+        Self::new(KeySpec {
+            kid: signing.kid().cloned(),
+            name: name.into(),
+            algorithm: signing.algorithm(),
+            issuer: None,
+            user_prefix: None,
+            roles: None,
+            material: signing.verifying_material(),
         })
     }
 

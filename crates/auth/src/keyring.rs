@@ -63,6 +63,12 @@ impl Keyring {
         Ok(ring)
     }
 
+    /// A ring of keys given by hand alone: nothing is fetched.
+    pub fn of(keys: Vec<Key>) -> Result<Self, KeyFault> {
+        let nothing = || FetchFault("no set of keys is known here".into());
+        Self::new(keys, Vec::new(), Arc::new(move |_| Box::pin(async move { Err(nothing()) })))
+    }
+
     /// A ring of these keys and sets that goes on with what this one has fetched: a set of which nothing else is said than
     /// before is the same set.
     pub fn heir(&self, keys: Vec<Key>, sources: Vec<JwksSource>) -> Result<Self, KeyFault> {

@@ -22,25 +22,10 @@
 //! let secret = SigningMaterial::Secret(b"a secret of 32 bytes at the least".to_vec());
 //! let signing = SigningKey::new(Some("main".into()), Algorithm::Hs256, secret)?;
 //!
-//! let key = Key::new(KeySpec {
-//!     kid: Some("main".into()),
-//!     name: "main".into(),
-//!     algorithm: Algorithm::Hs256,
-//!     issuer: None,
-//!     user_prefix: None,
-//!     roles: None,
-//!     material: signing.verifying_material(),
-//! })?;
-//! let nothing_to_fetch = Arc::new(|_| Box::pin(async { Err(FetchFault("no network".into())) }) as _);
-//! let keys = Keyring::new(vec![key], Vec::new(), nothing_to_fetch)?;
+//! let keys = Keyring::of(vec![Key::verifying(&signing, "main")?])?;
 //! let authenticator = Authenticator::new(TokenRules::default(), Arc::new(keys));
 //!
-//! let issuer = Issuer::new(signing, IssuerRules {
-//!     issuer: None,
-//!     audience: Vec::new(),
-//!     access_ttl: Duration::from_secs(900),
-//!     claims: ClaimNames::default(),
-//! })?;
+//! let issuer = Issuer::new(signing, IssuerRules::default())?;
 //! let grant = Grant {
 //!     user: "ann".parse()?,
 //!     roles: vec!["dashboard".parse()?],

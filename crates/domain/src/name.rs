@@ -109,6 +109,13 @@ impl NodeName {
     }
 }
 
+impl PlanName {
+    /// The name of the plan that holds where a token names none.
+    pub fn usual() -> Self {
+        Self(Arc::from("default"))
+    }
+}
+
 macro_rules! id_names {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*

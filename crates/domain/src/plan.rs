@@ -112,6 +112,22 @@ pub struct OwnLimits {
     pub burst: Option<Rate>,
 }
 
+impl Default for Plan {
+    /// The plan that ships: ten connections, twenty messages in a second, a hundred in a minute.
+    fn default() -> Self {
+        let rate = |count, seconds| {
+            let count = NonZeroU32::new(count)?;
+            Some(Rate::new(count, Duration::from_secs(seconds)))
+        };
+        Self {
+            name: PlanName::usual(),
+            connections: Some(10),
+            on_connection_limit: OnConnectionLimit::EvictStale,
+            messages: Messages { rate: rate(100, 60), burst: rate(20, 1) },
+        }
+    }
+}
+
 impl Plan {
     /// The plan with a token's own limits laid over it: never wider than it was.
     pub fn tightened(&self, own: &OwnLimits) -> Self {

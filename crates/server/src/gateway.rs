@@ -57,7 +57,22 @@ pub struct Drain {
     pub timeout: Duration,
 }
 
+impl Default for Drain {
+    /// As it ships: all are told within half a minute, and nobody is waited for after 45 seconds.
+    fn default() -> Self {
+        Self { window: Duration::from_secs(30), timeout: Duration::from_secs(45) }
+    }
+}
+
 impl Gateway {
+    /// A gateway with one listener, which speaks no TLS, and has the bounds that ship.
+    pub fn on(listener: Listener, site: Site) -> Self {
+        let (house, tasks, counters) = (Arc::clone(&site.house), site.tasks.clone(), Arc::clone(&site.counters));
+        let opening = Opening { listener, limits: Limits::default(), tls: None, site: Arc::new(site) };
+        let (drain, hurry) = (Drain::default(), CancellationToken::new());
+        Self { house, openings: vec![opening], tasks, counters, drain, hurry }
+    }
+
     /// Runs until told to stop; then drains.
     pub async fn run(self, shutdown: CancellationToken) {
         let mut keepers = JoinSet::new();

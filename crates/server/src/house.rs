@@ -1,9 +1,36 @@
-//! What the rooms share: each is a part of its own, made by whoever composes the gateway. A house is one policy: another
-//! policy is another house, with the same hub, books and counts.
+//! What the rooms share: each is a part of its own, made by whoever composes the gateway. A house stands on a [`Foundation`],
+//! which stays, and has one [`Policy`]: another policy is another house, with the same hub, books and counts.
+//!
+//! Both have everything that is not said: a service of one's own writes down what it wants otherwise, and nothing else.
+//! What nobody can choose for it are the keys; and as long as it names no door, nobody comes in.
+//!
+//! ```
+//! use gateway_auth::{Algorithm, Key, Keyring, SigningKey, SigningMaterial};
+//! use gateway_server::{
+//!     House,
+//!     audit::Destination,
+//!     endpoint::{Endpoint, Handler},
+//!     house::{Foundation, Policy},
+//! };
+//!
+//! let secret = SigningMaterial::Secret(b"a secret of 32 bytes at the least".to_vec());
+//! let signing = SigningKey::new(None, Algorithm::Hs256, secret)?;
+//! let policy = Policy {
+//!     endpoints: [Endpoint { handler: Handler::Echo, ..Endpoint::at("/echo") }].into_iter().collect(),
+//!     ..Policy::trusting(Keyring::of(vec![Key::verifying(&signing, "own")?])?)
+//! };
+//! let house = House::new(Foundation::in_memory(Destination::Nowhere)?, policy);
+//! assert!(house.endpoints.at("/echo").is_some() && house.endpoints.at("/elsewhere").is_none());
+//! assert_eq!(house.hub.rules().seats, 1_000);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod foundation;
+mod policy;
 
 use std::sync::Arc;
 
-use gateway_auth::ApiKeys;
+use gateway_auth::{ApiKeys, Authenticator};
 use gateway_domain::{name::NodeName, route::Routes};
 
 use gateway_transport::OriginLaw;
@@ -21,8 +48,10 @@ use crate::{
     limits::CallLimits,
     limits::HandshakeLimits,
     metrics::{Metrics, Sight},
-    publish::Publisher,
+    publish::{Publisher, Schemas},
 };
+pub use foundation::Foundation;
+pub use policy::Policy;
 
 /// The rooms of a running gateway.
 #[derive(Debug)]
@@ -68,6 +97,40 @@ pub struct House {
 }
 
 impl House {
+    /// A house on that foundation, under that policy.
+    pub fn new(foundation: Foundation, policy: Policy) -> Self {
+        let Foundation { node, audit, metrics, rules, mut ledger, webhooks, link, dev } = foundation;
+        let mut hub = Hub::new(rules, Arc::clone(&audit), Arc::clone(&metrics)).telling(webhooks);
+        if let Some(link) = link {
+            ledger = ledger.linked(Arc::clone(&link));
+            hub = hub.linked(link);
+        }
+        if dev {
+            metrics.dev_mode();
+        }
+        let hub = Arc::new(hub);
+        let publisher = Publisher::new(Arc::clone(&hub), Schemas::default());
+        let ground =
+            Ground { node, hub, publisher, ledger: Arc::new(ledger), accounts: Arc::default(), audit, metrics, dev };
+        ground.under(policy)
+    }
+
+    /// The house that another policy makes of this one, with the same hub, ledger and books. Nothing changes before it
+    /// comes in this one's place, by [`succeeded_by`](Self::succeeded_by).
+    pub fn heir(&self, policy: Policy) -> Self {
+        let ground = Ground {
+            node: self.node.clone(),
+            hub: Arc::clone(&self.hub),
+            publisher: self.publisher.with(Schemas::default()),
+            ledger: Arc::clone(&self.ledger),
+            accounts: Arc::clone(&self.accounts),
+            audit: Arc::clone(&self.audit),
+            metrics: Arc::clone(&self.metrics),
+            dev: self.dev,
+        };
+        ground.under(policy)
+    }
+
     /// What the metrics tell of it now. `listener` is what happened to sockets before a handshake.
     pub async fn sight(&self, listener: Vec<(&'static str, u64)>) -> Sight {
         let now = crate::clock::now();
@@ -98,6 +161,55 @@ impl House {
         if nth.is_multiple_of(60) {
             self.publisher.sweep(now);
             self.ledger.sweep(now);
+        }
+    }
+}
+
+/// What a foundation has become, once somebody stands on it.
+struct Ground {
+    node: NodeName,
+    hub: Arc<Hub>,
+    publisher: Publisher,
+    ledger: Arc<Ledger>,
+    accounts: Arc<Accounts>,
+    audit: Arc<Audit>,
+    metrics: Arc<Metrics>,
+    dev: bool,
+}
+
+impl Ground {
+    fn under(self, policy: Policy) -> House {
+        let Self { node, hub, publisher, ledger, accounts, audit, metrics, dev } = self;
+        let gate = Gate {
+            agent_source: policy.tokens.claims.agent.clone(),
+            authenticator: Arc::new(Authenticator::new(policy.tokens, Arc::new(policy.keys))),
+            token_sources: policy.token_sources,
+            ledger: Arc::clone(&ledger),
+            accounts: Arc::clone(&accounts),
+            plans: policy.plans,
+            handshakes: Arc::clone(&policy.handshakes),
+            seats: Arc::clone(&hub),
+        };
+        House {
+            node,
+            endpoints: policy.endpoints,
+            namespaces: policy.namespaces,
+            api_origins: policy.api_origins,
+            gate,
+            publisher: publisher.with(policy.schemas),
+            hub,
+            routes: policy.routes,
+            handshakes: policy.handshakes,
+            calls: policy.calls,
+            accounts,
+            audit,
+            metrics,
+            issuing: policy.issuing.map(|signer| Issuing::new(signer, Arc::clone(&ledger))),
+            ledger,
+            api_keys: policy.api_keys,
+            dev,
+            configuration: policy.configuration,
+            successor: Successor::default(),
         }
     }
 }

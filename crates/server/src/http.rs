@@ -77,6 +77,24 @@ pub struct Site {
     pub helm: Option<Helm>,
 }
 
+impl Site {
+    /// The doors of that house for whoever comes directly: no proxy is trusted, and there is no API.
+    pub fn of(house: Arc<House>) -> Self {
+        Self {
+            house,
+            addresses: Arc::default(),
+            doors: true,
+            socketio: None,
+            api: false,
+            console: false,
+            max_body: MAX_BODY,
+            tasks: TaskTracker::new(),
+            counters: Arc::default(),
+            helm: None,
+        }
+    }
+}
+
 /// One request, read as far as its headers.
 struct Call {
     request_id: RequestId,

@@ -14,6 +14,15 @@ use crate::{
     words,
 };
 
+/// Who signs.
+#[derive(Debug)]
+pub struct Signer {
+    /// The signer.
+    pub issuer: Issuer,
+    /// What the authenticator puts before the users of its key: everywhere but in the tokens themselves a user has it.
+    pub user_prefix: Option<Arc<str>>,
+}
+
 /// Who signs, and where refresh tokens are kept.
 #[derive(Debug)]
 pub struct Issuing {
@@ -51,10 +60,10 @@ fn exposed<S: serde::Serializer>(token: &Token, serializer: S) -> Result<S::Ok, 
 }
 
 impl Issuing {
-    /// A room with that signer. `user_prefix` is what the authenticator puts before the users of its key: everywhere
-    /// but in the tokens themselves a user has it.
-    pub const fn new(issuer: Issuer, access_ttl: Duration, user_prefix: Option<Arc<str>>, ledger: Arc<Ledger>) -> Self {
-        Self { issuer: RwLock::new(issuer), access_ttl, user_prefix, ledger }
+    /// A room with that signer.
+    pub fn new(signer: Signer, ledger: Arc<Ledger>) -> Self {
+        let Signer { issuer, user_prefix } = signer;
+        Self { access_ttl: issuer.access_ttl(), issuer: RwLock::new(issuer), user_prefix, ledger }
     }
 
     /// Tokens for whoever was granted something.

@@ -7,10 +7,10 @@
 mod families;
 mod shared;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use gateway_auth::{
-    Grant, RefreshFamilies,
+    Grant, RefreshFamilies, RefreshRules,
     refresh::{FamilyEvent, Rotated},
 };
 use gateway_domain::{
@@ -83,9 +83,8 @@ impl Ledger {
         families: RefreshFamilies,
         now: Now,
     ) -> Result<Self, JournalFault> {
-        let configured = RwLock::new(gathered(configured));
-        let books = Books { bans: RwLock::default(), configured, revocations: RwLock::default(), families };
-        let books = Arc::new(books);
+        let books = Arc::new(Books::of(families));
+        *books.configured.write() = gathered(configured);
         let journal = match file {
             None => None,
             Some(path) => {
@@ -100,6 +99,12 @@ impl Ledger {
             }
         };
         Ok(Self { books, journal, families_in_order: Mutex::new(()), shared: None })
+    }
+
+    /// Books that end with the process, and name nobody yet. A refresh token waits for a week.
+    pub fn in_memory() -> Self {
+        let families = RefreshFamilies::new(RefreshRules::new(Duration::from_secs(7 * 86_400)));
+        Self { books: Arc::new(Books::of(families)), journal: None, families_in_order: Mutex::new(()), shared: None }
     }
 
     /// Shares what is laid here with the others that the link joins, and takes what they lay.
@@ -325,6 +330,11 @@ fn not_kept(fault: &JournalFault) -> Refusal {
 }
 
 impl Books {
+    fn of(families: RefreshFamilies) -> Self {
+        let (bans, configured, revocations) = Default::default();
+        Self { bans, configured, revocations, families }
+    }
+
     fn apply(&self, entry: Entry) {
         // A file with more than there is room for was written by a house with more room: what fits is kept.
         match entry {

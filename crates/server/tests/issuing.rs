@@ -4,14 +4,18 @@
 use std::{sync::Arc, time::Duration};
 
 use gateway_auth::{
-    Algorithm, Authenticator, ClaimNames, FetchFault, Grant, Issuer, IssuerRules, Key, KeySpec, Keyring,
-    RefreshFamilies, RefreshRules, SigningKey, SigningMaterial, TokenRules, Verdict,
+    Algorithm, Authenticator, Grant, Issuer, IssuerRules, Key, Keyring, SigningKey, SigningMaterial, TokenRules,
+    Verdict,
 };
 use gateway_domain::{
     Code, Token,
     ban::{Ban, Subject},
 };
-use gateway_server::{clock, issuing::Issuing, ledger::Ledger};
+use gateway_server::{
+    clock,
+    issuing::{Issuing, Signer},
+    ledger::Ledger,
+};
 
 const QUARTER: Duration = Duration::from_secs(900);
 
@@ -21,11 +25,11 @@ fn signing() -> SigningKey {
 }
 
 fn office(user_prefix: Option<&str>) -> (Issuing, Arc<Ledger>) {
-    let rules = IssuerRules { issuer: None, audience: Vec::new(), access_ttl: QUARTER, claims: ClaimNames::default() };
-    let families = RefreshFamilies::new(RefreshRules::new(Duration::from_secs(3600)));
-    let ledger = Arc::new(Ledger::open(None, Vec::new(), families, clock::now()).unwrap());
+    let rules = IssuerRules { access_ttl: QUARTER, ..IssuerRules::default() };
+    let ledger = Arc::new(Ledger::in_memory());
     let issuer = Issuer::new(signing(), rules).unwrap();
-    (Issuing::new(issuer, QUARTER, user_prefix.map(Arc::from), Arc::clone(&ledger)), ledger)
+    let signer = Signer { issuer, user_prefix: user_prefix.map(Arc::from) };
+    (Issuing::new(signer, Arc::clone(&ledger)), ledger)
 }
 
 fn ann() -> Grant {
@@ -53,17 +57,7 @@ async fn what_is_issued_opens_doors_and_has_the_form_of_the_contract() {
     assert!(!spoken.contains(issued.access_token.expose()) && !spoken.contains(issued.refresh_token.expose()));
 
     let key = signing();
-    let spec = KeySpec {
-        kid: Some("main".into()),
-        name: "main".into(),
-        algorithm: Algorithm::Hs256,
-        issuer: None,
-        user_prefix: None,
-        roles: None,
-        material: key.verifying_material(),
-    };
-    let nothing = Arc::new(|_| Box::pin(async { Err(FetchFault("nothing is fetched here".into())) }) as _);
-    let keys = Keyring::new(vec![Key::new(spec).unwrap()], Vec::new(), nothing).unwrap();
+    let keys = Keyring::of(vec![Key::verifying(&key, "main").unwrap()]).unwrap();
     let judge = Authenticator::new(TokenRules::default(), Arc::new(keys));
     let opens = |token: &Token| match judge.verify(token, now) {
         Verdict::Done(judged) => judged.map(|principal| principal.user.to_string()).map_err(|refusal| refusal.code),

@@ -365,13 +365,14 @@ fn check_rust(text: &str) -> Result<(), String> {
         include_str!("backend.rs"),
         include_str!("../publishers.rs"),
         include_str!("rust_receiver.rs"),
+        include_str!("../../../crates/server/examples/embedded.rs"),
         include_str!("../../../crates/server/examples/handler.rs"),
     ];
     let plain = |text: &str| text.lines().map(str::trim_start).collect::<Vec<_>>().join("\n");
     if compiled.iter().any(|program| plain(program).contains(&plain(text))) {
         Ok(())
     } else {
-        Err("it is no part of what stands beside tests/tests/docs/stage.rs, of tests/tests/publishers.rs, or of the example handler".into())
+        Err("it is no part of what stands beside tests/tests/docs/stage.rs, of tests/tests/publishers.rs, or of the examples of the server".into())
     }
 }
 

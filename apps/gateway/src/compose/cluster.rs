@@ -10,7 +10,7 @@ use gateway_server::{
     cluster::{Link, WhenAway},
 };
 
-use super::machine;
+use super::foundation::machine;
 use crate::config::{self, Config, Loaded, Secret, Secrets};
 
 /// The port of a Sentinel to which nobody gave one.

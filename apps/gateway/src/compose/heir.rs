@@ -5,9 +5,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use gateway_domain::ban::Ban;
-use gateway_server::{House, hub::HubRules, webhook::Heir as HookHeir};
+use gateway_server::{House, house::Policy, hub::HubRules, webhook::Heir as HookHeir};
 
-use super::{Parts, ban, call_limits, handshake_limits, hooks, hub_rules, keys, open_files, under};
+use super::{
+    foundation::{bans, hub_rules, open_files},
+    hooks, keys,
+    policy::{call_limits, handshake_limits, policy},
+};
 use crate::config::{Config, Loaded, Secrets};
 
 /// A house that can come in the place of another, with all that goes along with it.
@@ -33,28 +37,17 @@ pub fn heir(was: &House, before: (&Config, &Secrets), (loaded, secrets): (&Loade
     let calls = |config: &Config| (config.http.rate, config.api_keys.clone());
     let calls = if calls(old) == calls(config) { was.calls.clone() } else { call_limits(config) };
     let (own, sets) = (keys::keys(&config.auth, secrets)?, keys::sets(&config.auth, secrets)?);
-    let parts = Parts {
-        node: was.node.clone(),
-        keyring: was.gate.authenticator.keys().heir(own, sets)?,
-        publisher: was.publisher.with(loaded.schemas()?),
-        hub: Arc::clone(&was.hub),
-        ledger: Arc::clone(&was.ledger),
-        accounts: Arc::clone(&was.accounts),
-        audit: Arc::clone(&was.audit),
-        metrics: Arc::clone(&was.metrics),
-        handshakes,
-        calls,
-        dev: was.dev,
-    };
+    let keys = was.gate.authenticator.keys().heir(own, sets)?;
+    let policy = Policy { handshakes, calls, ..policy(loaded, secrets, keys)? };
     let hooks = config.webhooks.iter().zip(&secrets.webhooks).map(|(hook, secret)| {
         let known = old.webhooks.iter().zip(&old_secrets.webhooks).any(|known| known == (hook, secret));
         if known { HookHeir::Same(hook.name.as_str().into()) } else { HookHeir::New(hooks::one(hook, secret)) }
     });
     Ok(Heir {
         rules: hub_rules(config, open_files())?,
-        bans: config.bans.iter().filter_map(ban).collect(),
+        bans: bans(config),
         hooks: hooks.collect(),
-        house: under(loaded, secrets, parts)?,
+        house: was.heir(policy),
     })
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow, bail};
 use gateway_auth::{
-    AgentSource, Algorithm, ClaimNames, ClaimPath, Fetch, JwksOrigin, JwksSource, Key, KeyMaterial, KeySpec, Keyring,
-    SigningKey, SigningMaterial,
+    AgentSource, Algorithm, ClaimNames, ClaimPath, Fetch, Issuer, IssuerRules, JwksOrigin, JwksSource, Key,
+    KeyMaterial, KeySpec, Keyring, SigningKey, SigningMaterial,
 };
 
 use crate::config::{self, Auth, Secrets, value};
@@ -126,4 +126,23 @@ fn meant(algorithm: value::Algorithm) -> Result<Algorithm> {
         .name()
         .parse()
         .map_err(|_| anyhow!("the algorithm {} is not known to the authenticator", algorithm.name()))
+}
+
+/// Who signs here, where this gateway issues anything.
+pub fn own_issuer(auth: &config::Auth, secrets: &Secrets) -> Result<Option<Issuer>> {
+    let Some(own) = &auth.issuer else { return Ok(None) };
+    let (key, issued_as) = signing_key(auth, secrets, Some(own.key.as_str()))?;
+    issuer(auth, key, issued_as).map(Some)
+}
+
+/// Who signs with that key, in the form that the authenticator of this configuration takes.
+pub fn issuer(auth: &config::Auth, key: SigningKey, issued_as: Option<Arc<str>>) -> Result<Issuer> {
+    let usual = IssuerRules::default();
+    let rules = IssuerRules {
+        issuer: issued_as,
+        audience: auth.audience.iter().map(|name| name.as_str().into()).collect(),
+        access_ttl: auth.issuer.as_ref().map_or(usual.access_ttl, |issuer| issuer.access_ttl.get()),
+        claims: claim_names(auth)?,
+    };
+    Ok(Issuer::new(key, rules)?)
 }

@@ -16,7 +16,7 @@ use super::{
 const TOO_OFTEN: &str = "too many calls of this caller";
 
 /// The limits on calls. A clone counts with it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct CallLimits {
     by_user: Option<Arc<Counter<UserId>>>,
     by_key: Arc<HashMap<Box<str>, Option<Own>>>,
@@ -27,6 +27,18 @@ pub struct CallLimits {
 struct Own {
     rate: Rate,
     bucket: Bucket,
+}
+
+impl HandshakeRate {
+    /// How often a user may call, as it ships.
+    pub const OF_CALLER: Self = Self::per_second(2_000, 4_000);
+}
+
+impl Default for CallLimits {
+    /// The limit that ships, for each user.
+    fn default() -> Self {
+        Self::new(Some(HandshakeRate::OF_CALLER), [])
+    }
 }
 
 impl CallLimits {
@@ -100,6 +112,6 @@ mod tests {
         tokio::time::advance(std::time::Duration::from_secs(60)).await;
         limits.sweep();
         assert_eq!(limits.counted(), 0);
-        assert!(CallLimits::default().call_of(&"ann".parse().unwrap(), None).is_ok());
+        assert!(CallLimits::new(None, []).call_of(&"ann".parse().unwrap(), None).is_ok());
     }
 }

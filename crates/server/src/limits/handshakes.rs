@@ -59,9 +59,33 @@ struct Offences {
 }
 
 impl HandshakeRate {
+    /// How often an address may knock, as it ships.
+    pub const OF_ADDRESS: Self = Self::per_second(20, 100);
+    /// How often a user may, as it ships.
+    pub const OF_USER: Self = Self::per_second(5, 20);
+
+    /// So many in a second, and so many at once; at least one.
+    pub(super) const fn per_second(count: u32, burst: u32) -> Self {
+        Self { rate: Rate::new(at_least_one(count), Duration::from_secs(1)), burst: at_least_one(burst) }
+    }
+
     /// The refusal of whoever comes more often, and when it makes sense to come again.
     pub fn exceeded(&self, message: &'static str, wait: Duration) -> Refusal {
         Refusal::new(Code::RateLimited, message).retry_after(wait).limit(self.rate)
+    }
+}
+
+const fn at_least_one(count: u32) -> NonZeroU32 {
+    match NonZeroU32::new(count) {
+        Some(count) => count,
+        None => NonZeroU32::MIN,
+    }
+}
+
+impl Default for HandshakeLimits {
+    /// The limits that ship; nobody is banned by himself.
+    fn default() -> Self {
+        Self::new(Some(HandshakeRate::OF_ADDRESS), Some(HandshakeRate::OF_USER), None)
     }
 }
 

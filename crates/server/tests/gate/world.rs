@@ -11,31 +11,27 @@ use std::{
 };
 
 use gateway_auth::{
-    AgentSource, Algorithm, ApiKeys, Authenticator, ClaimNames, FetchFault, Grant, Issuer, IssuerRules, JwksOrigin,
-    JwksSource, Key, KeySpec, Keyring, RefreshFamilies, RefreshRules, SigningKey, SigningMaterial, TokenRules,
+    AgentSource, Algorithm, Authenticator, ClaimNames, FetchFault, Grant, Issuer, IssuerRules, JwksOrigin, JwksSource,
+    Key, Keyring, SigningKey, SigningMaterial, TokenRules,
 };
 use gateway_domain::{
     Now, PlanName, Principal, Refusal, RequestId, Timestamp,
     ban::{Ban, Subject},
     plan::{Messages, OnConnectionLimit, OwnLimits, Plan},
     revocation::{Revocation, RevokedSubject},
-    route::Routes,
 };
 use gateway_server::{
     House,
-    audit::{AddressDetail, Audit, Destination},
+    audit::Destination,
     clock,
-    endpoint::{Endpoint, Namespaces},
-    gate::{Admitted, Check, Gate, Handshake},
-    house::Successor,
-    hub::{Hub, HubRules, Seat},
-    ledger::Ledger,
-    limits::{Accounts, CallLimits, HandshakeLimits, HandshakeRate},
-    metrics::Metrics,
+    endpoint::Endpoint,
+    gate::{Admitted, Check, Handshake},
+    house::{Foundation, Policy},
+    hub::{HubRules, Seat},
+    limits::{HandshakeLimits, HandshakeRate},
     plans::Plans,
-    publish::{Publisher, Schemas},
 };
-use gateway_transport::{ClientAddress, OriginLaw, Query, TokenSources};
+use gateway_transport::{ClientAddress, OriginLaw, Query};
 use http::{HeaderMap, HeaderValue};
 use uuid::Uuid;
 
@@ -91,51 +87,21 @@ impl World {
     /// All of these are wrong, and nothing else.
     pub(crate) async fn with(faults: impl IntoIterator<Item = Check>) -> Self {
         let faults: BTreeSet<Check> = faults.into_iter().collect();
-        let now = clock::now();
-        let audit = Arc::new(Audit::new(Destination::Nowhere, AddressDetail::Full, 100).unwrap());
-        let metrics = Arc::new(Metrics::new());
         let held = 1 + usize::from(faults.contains(&Check::Seat));
         let capacity = if faults.contains(&Check::NodeFull) { held } else { 100 };
-        let hub = Arc::new(Hub::new(HubRules::seating(capacity), Arc::clone(&audit), Arc::clone(&metrics)));
-        let families = RefreshFamilies::new(RefreshRules::new(Duration::from_secs(60)));
-        let ledger = Arc::new(Ledger::open(None, Vec::new(), families, now).unwrap());
+        let foundation =
+            Foundation { rules: HubRules::seating(capacity), ..Foundation::in_memory(Destination::Nowhere).unwrap() };
         let once_a_minute = HandshakeRate { rate: "1/m".parse().unwrap(), burst: NonZeroU32::MIN };
-        let handshakes = Arc::new(HandshakeLimits::new(Some(once_a_minute), Some(once_a_minute), None));
-        let accounts = Arc::new(Accounts::default());
         let plans = [plan("default", 1, OnConnectionLimit::RejectNew), plan("wide", 3, OnConnectionLimit::RejectNew)];
         let fetched = Arc::new(AtomicUsize::new(0));
-        let gate = Gate {
-            authenticator: Arc::new(Authenticator::new(TokenRules::default(), Arc::new(keyring(&fetched)))),
-            agent_source: ClaimNames::default().agent,
-            token_sources: TokenSources::default(),
-            ledger: Arc::clone(&ledger),
-            handshakes: Arc::clone(&handshakes),
-            accounts: Arc::clone(&accounts),
+        let policy = Policy {
+            endpoints: [door()].into_iter().collect(),
             plans: Plans::new(plans.clone(), plans[0].clone()),
-            seats: Arc::clone(&hub),
+            handshakes: Arc::new(HandshakeLimits::new(Some(once_a_minute), Some(once_a_minute), None)),
+            ..Policy::trusting(keyring(&fetched))
         };
         let mut world = Self {
-            house: House {
-                node: "node".parse().unwrap(),
-                calls: CallLimits::default(),
-                endpoints: [door()].into_iter().collect(),
-                gate,
-                publisher: Publisher::new(Arc::clone(&hub), Schemas::default()),
-                hub,
-                routes: Routes::default(),
-                ledger,
-                handshakes,
-                accounts,
-                audit,
-                metrics,
-                issuing: None,
-                api_keys: ApiKeys::new([]),
-                dev: false,
-                namespaces: Namespaces::default(),
-                api_origins: OriginLaw::default(),
-                configuration: serde_json::Value::Null,
-                successor: Successor::default(),
-            },
+            house: House::new(foundation, policy),
             door: door(),
             grant: Grant {
                 user: "ann".parse().unwrap(),
@@ -200,12 +166,7 @@ impl World {
 
     /// The same by another key.
     pub(crate) fn minted_by(&self, key: SigningKey, lasts: Duration) -> String {
-        let rules = IssuerRules {
-            issuer: None,
-            audience: Vec::new(),
-            access_ttl: Duration::from_secs(60),
-            claims: ClaimNames::default(),
-        };
+        let rules = IssuerRules { access_ttl: Duration::from_secs(60), ..IssuerRules::default() };
         let minted = Issuer::new(key, rules).unwrap().mint_for(&self.grant, lasts, clock::now()).unwrap();
         minted.token.expose().to_owned()
     }
@@ -268,23 +229,14 @@ impl World {
 }
 
 fn keyring(fetched: &Arc<AtomicUsize>) -> Keyring {
-    let signing = signing_key("main");
-    let spec = KeySpec {
-        kid: Some("main".into()),
-        name: "main".into(),
-        algorithm: Algorithm::Hs256,
-        issuer: None,
-        user_prefix: None,
-        roles: None,
-        material: signing.verifying_material(),
-    };
+    let own = Key::verifying(&signing_key("main"), "main").unwrap();
     let elsewhere = JwksSource::new("idp", JwksOrigin::Url("https://id.example/keys".into()));
     let fetched = Arc::clone(fetched);
     let fetch = Arc::new(move |_| {
         fetched.fetch_add(1, Ordering::SeqCst);
         Box::pin(async { Err(FetchFault("connection refused".into())) }) as _
     });
-    Keyring::new(vec![Key::new(spec).unwrap()], vec![elsewhere], fetch).unwrap()
+    Keyring::new(vec![own], vec![elsewhere], fetch).unwrap()
 }
 
 fn door() -> Endpoint {

@@ -4,19 +4,13 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
-use gateway_auth::{
-    Algorithm, ApiKeys, Authenticator, ClaimNames, FetchFault, Grant, Issuer, IssuerRules, Key, KeySpec, Keyring,
-    RefreshFamilies, RefreshRules, SigningKey, SigningMaterial, TokenRules,
-};
+use gateway_auth::{Algorithm, Grant, Issuer, IssuerRules, Key, Keyring, SigningKey, SigningMaterial};
 use gateway_domain::{
     RequestId,
     plan::{Messages, OnConnectionLimit, Plan},
-    route::Routes,
     target::Target,
 };
-use gateway_transport::{
-    AddressLaw, ClientAddress, Counters, Inbound, OriginLaw, Query, Socket, SocketLimits, Ticket, TokenSources, Wire,
-};
+use gateway_transport::{ClientAddress, Inbound, Query, Socket, SocketLimits, Ticket, Wire};
 use http::HeaderMap;
 use tokio::{
     net::UnixStream,
@@ -24,23 +18,18 @@ use tokio::{
     task::JoinHandle,
 };
 use tokio_tungstenite::{WebSocketStream, tungstenite::Message, tungstenite::protocol::Role};
-use tokio_util::task::TaskTracker;
 
 use super::super::{EngineFault, Request, SessionTimes, Socketio, Visitor, carrier::Polled, open};
 use crate::{
     House,
-    audit::{AddressDetail, Audit, Destination},
+    audit::Destination,
     clock,
-    endpoint::{Endpoint, Endpoints},
-    gate::Gate,
-    house::Successor,
+    endpoint::Endpoint,
+    house::{Foundation, Policy},
     http::Site,
-    hub::{Class, Hub, HubRules, Occupant, Post},
-    ledger::Ledger,
-    limits::{Accounts, CallLimits, HandshakeLimits},
-    metrics::Metrics,
+    hub::{Class, Occupant, Post},
+    limits::HandshakeLimits,
     plans::Plans,
-    publish::{Publisher, Schemas},
 };
 
 pub(super) const TIMES: SessionTimes = SessionTimes {
@@ -66,87 +55,27 @@ pub(super) struct Far(pub(super) WebSocketStream<UnixStream>);
 
 impl World {
     pub(super) fn new() -> Self {
-        let audit = Arc::new(Audit::new(Destination::Nowhere, AddressDetail::Full, 100).unwrap());
-        let metrics = Arc::new(Metrics::new());
-        let hub = Arc::new(Hub::new(HubRules::seating(100), Arc::clone(&audit), Arc::clone(&metrics)));
-        let families = RefreshFamilies::new(RefreshRules::new(Duration::from_secs(60)));
-        let ledger = Arc::new(Ledger::open(None, Vec::new(), families, clock::now()).unwrap());
-        let handshakes = Arc::new(HandshakeLimits::new(None, None, None));
-        let accounts = Arc::new(Accounts::default());
-        let signing = || {
-            let secret = SigningMaterial::Secret(b"a secret of 32 bytes at the least".to_vec());
-            SigningKey::new(None, Algorithm::Hs256, secret).unwrap()
-        };
-        let key = Key::new(KeySpec {
-            kid: None,
-            name: "own".into(),
-            algorithm: Algorithm::Hs256,
-            issuer: None,
-            user_prefix: None,
-            roles: None,
-            material: signing().verifying_material(),
-        });
-        let fetch = Arc::new(|_| Box::pin(async { Err(FetchFault("none".into())) }) as _);
-        let keyring = Keyring::new(vec![key.unwrap()], Vec::new(), fetch).unwrap();
+        let secret = SigningMaterial::Secret(b"a secret of 32 bytes at the least".to_vec());
+        let signing = SigningKey::new(None, Algorithm::Hs256, secret).unwrap();
         let plan = Plan {
-            name: "default".parse().unwrap(),
             connections: None,
             on_connection_limit: OnConnectionLimit::RejectNew,
             messages: Messages { rate: None, burst: None },
+            ..Plan::default()
         };
-        let gate = Gate {
-            authenticator: Arc::new(Authenticator::new(TokenRules::default(), Arc::new(keyring))),
-            agent_source: ClaimNames::default().agent,
-            token_sources: TokenSources::default(),
-            ledger: Arc::clone(&ledger),
-            handshakes: Arc::clone(&handshakes),
-            accounts: Arc::clone(&accounts),
-            plans: Plans::new([], plan),
-            seats: Arc::clone(&hub),
-        };
-        let house = House {
-            node: "node".parse().unwrap(),
-            calls: CallLimits::default(),
-            endpoints: Endpoints::default(),
-            gate,
-            publisher: Publisher::new(Arc::clone(&hub), Schemas::default()),
-            hub,
-            routes: Routes::default(),
-            ledger,
-            handshakes,
-            accounts,
-            audit,
-            metrics,
-            issuing: None,
-            api_keys: ApiKeys::default(),
-            dev: false,
+        let policy = Policy {
             namespaces: [Endpoint::at("/dashboard")].into_iter().collect(),
-            api_origins: OriginLaw::default(),
-            configuration: serde_json::Value::Null,
-            successor: Successor::default(),
+            plans: Plans::new([], plan),
+            handshakes: Arc::new(HandshakeLimits::new(None, None, None)),
+            ..Policy::trusting(Keyring::of(vec![Key::verifying(&signing, "own").unwrap()]).unwrap())
         };
+        let house = Arc::new(House::new(Foundation::in_memory(Destination::Nowhere).unwrap(), policy));
         let front = Arc::new(Socketio::new("/socket.io/", TIMES, 1 << 20, 10));
-        let site = Site {
-            house: Arc::new(house),
-            addresses: Arc::new(AddressLaw::default()),
-            doors: true,
-            socketio: Some(Arc::clone(&front)),
-            api: false,
-            console: false,
-            max_body: 1 << 10,
-            tasks: TaskTracker::new(),
-            counters: Arc::new(Counters::default()),
-            helm: None,
-        };
+        let site = Site { socketio: Some(Arc::clone(&front)), max_body: 1 << 10, ..Site::of(house) };
         let grant =
             Grant { user: "ann".parse().unwrap(), roles: Vec::new(), permissions: Vec::new(), plan: None, agent: None };
-        let rules = IssuerRules {
-            issuer: None,
-            audience: Vec::new(),
-            access_ttl: Duration::from_secs(36_000),
-            claims: ClaimNames::default(),
-        };
-        let token = Issuer::new(signing(), rules).unwrap().mint(&grant, clock::now()).unwrap().token;
+        let rules = IssuerRules { access_ttl: Duration::from_secs(36_000), ..IssuerRules::default() };
+        let token = Issuer::new(signing, rules).unwrap().mint(&grant, clock::now()).unwrap().token;
         Self { site: Arc::new(site), front, token: token.expose().to_owned() }
     }
 
