@@ -41,8 +41,9 @@ test: node browser python proxies redis ## every test of the workspace, then eac
 
 stories: node browser python redis ## the stories of hub, backends and Socket.IO, with every gateway NODES=3 of them, and clients at any
 	@echo "== the stories again: where one gateway is asked for there are $(NODES), joined by a Redis, and clients come to any of them"
-	@# The same binaries as of the whole workspace: nothing is built anew.
-	GATEWAY_TEST_NODES=$(NODES) $(CARGO) test --workspace --locked --no-fail-fast $(addprefix --test ,$(STORIES)) -- --test-threads=$(AT_ONCE)
+	@# The same binaries as of the whole workspace: nothing is built anew. Each would ask for the program by itself.
+	program=$$($(CARGO) build --workspace --locked --test shapes --bin gateway --message-format json-render-diagnostics | grep -o '"executable":"[^"]*/gateway"' | cut -d '"' -f 4); \
+	GATEWAY_PROGRAM=$$program GATEWAY_TEST_NODES=$(NODES) $(CARGO) test --workspace --locked --no-fail-fast $(addprefix --test ,$(STORIES)) -- --test-threads=$(AT_ONCE)
 
 alone: ## each library and each program builds by itself, with and without sockets; the domain is tested so, too
 	@# The domain is cheap enough to be tested again. The others are only checked, in their own feature graphs:

@@ -7,6 +7,7 @@
 
 mod keeping;
 mod letter;
+mod pace;
 mod pump;
 mod tickets;
 pub(crate) mod told;
@@ -27,6 +28,7 @@ use keeping::Keeping;
 #[cfg(feature = "net")]
 pub(crate) use letter::Spread;
 pub(crate) use letter::{Ask, Found, Letter, Offer, Question, ended};
+use pace::Pace;
 pub use pump::keep;
 pub(crate) use tickets::Asked;
 use tickets::Tickets;
@@ -35,11 +37,6 @@ use tickets::Tickets;
 pub const PATIENCE: Duration = Duration::from_secs(2);
 /// A text that waited so long is not carried any more.
 pub const POST_PATIENCE: Duration = Duration::from_millis(1500);
-
-/// While so many answers are awaited the link has enough to do: who has said something already waits with the next. Far fewer
-/// than the link takes, so that nothing has to wait longer for it than a text may.
-#[cfg(feature = "net")]
-const BUSY: usize = 512;
 
 /// What holds while the others cannot be reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +58,7 @@ pub struct Link {
     next: AtomicU64,
     tickets: Tickets,
     keeping: Keeping,
+    pace: Pace,
     is_away: AtomicBool,
     has_spoken: AtomicBool,
     round_trip_micros: AtomicU64,
@@ -122,6 +120,7 @@ impl Link {
             next: AtomicU64::new(1),
             tickets: Tickets::default(),
             keeping: Keeping::default(),
+            pace: Pace::default(),
             is_away: AtomicBool::new(false),
             has_spoken: AtomicBool::new(false),
             round_trip_micros: AtomicU64::new(0),
@@ -263,7 +262,12 @@ impl Link {
     /// Whether so much waits for it that nobody should say two things at once.
     #[cfg(feature = "net")]
     pub(crate) fn is_busy(&self) -> bool {
-        self.tickets.len() >= BUSY
+        self.pace.is_reached(self.tickets.len())
+    }
+
+    /// A text was answered for after so long.
+    pub(crate) fn answered_after(&self, waited: Duration) {
+        self.pace.answered_after(waited);
     }
 
     /// How many orders wait that must be done.

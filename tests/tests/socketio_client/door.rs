@@ -87,17 +87,16 @@ async fn who_gets_in_and_who_does_not_over_every_way() {
         assert!(told["eleventh"]["data"]["retryAfter"].as_u64().is_some_and(|wait| wait > 0), "{}", told["eleventh"]);
         assert_eq!(told["unknownNamespace"]["message"], "Invalid namespace");
         empty(&gateway).await;
-        is_written_down(&gateway, &told);
+        is_written_down(&gateway, &told).await;
     }
 }
 
 /// Every refusal is in the audit, by the request that the client was told.
-fn is_written_down(gateway: &TestGateway, told: &Told) {
-    let audit = gateway.audit();
+async fn is_written_down(gateway: &TestGateway, told: &Told) {
     for name in ["missing", "invalid", "expired", "revoked", "wrongRole", "banned", "eleventh"] {
         let data = &told[name]["data"];
-        let line = audit.iter().find(|line| line["requestId"] == data["requestId"] && line["code"] == data["reason"]);
-        let line = line.unwrap_or_else(|| panic!("{name} is not in the audit: {data}"));
+        let is_it = |line: &Value| line["requestId"] == data["requestId"] && line["code"] == data["reason"];
+        let line = gateway.audited(&format!("{name} is in the audit: {data}"), is_it).await;
         assert_eq!(line["endpoint"], "/dashboard", "{line}");
     }
 }

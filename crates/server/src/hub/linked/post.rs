@@ -119,6 +119,9 @@ impl Hub {
         let mut books = self.books.lock();
         let books = &mut *books;
         let Some(said) = books.linked.said.get_mut(&ticket) else { return };
+        if let Some(link) = &self.link {
+            link.answered_after(clock::now().tick.since(said.since));
+        }
         match answer {
             Answer::Posted { hearings } => {
                 said.hearings = Some(*hearings);
