@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow, bail};
 use gateway_auth::{
-    AgentSource, Algorithm, ClaimNames, ClaimPath, Fetch, Issuer, IssuerRules, JwksOrigin, JwksSource, Key,
-    KeyMaterial, KeySpec, Keyring, SigningKey, SigningMaterial,
+    AgentSource, ClaimNames, ClaimPath, Fetch, Issuer, IssuerRules, JwksOrigin, JwksSource, Key, KeyMaterial, KeySpec,
+    Keyring, SigningKey, SigningMaterial,
 };
 
 use crate::config::{self, Auth, Secrets, value};
@@ -33,7 +33,7 @@ pub(super) fn key(key: &config::Key, index: usize, material: &config::KeyMateria
     let spec = KeySpec {
         kid: key.kid.as_ref().map(|kid| kid.as_str().into()),
         name: name_of(key, index),
-        algorithm: meant(algorithm)?,
+        algorithm,
         issuer: key.issuer.as_ref().map(|issuer| issuer.as_str().into()),
         user_prefix: key.user_prefix.as_ref().map(|prefix| prefix.as_str().into()),
         roles: key.roles.clone(),
@@ -57,7 +57,7 @@ pub fn sets(auth: &Auth, secrets: &Secrets) -> Result<Vec<JwksSource>> {
         source.roles.clone_from(&key.roles);
         let algorithms = key.set_algorithms();
         if !algorithms.is_empty() {
-            source.algorithms = algorithms.into_iter().map(meant).collect::<Result<_>>()?;
+            source.algorithms = algorithms;
         }
         source.refresh_every = key.refresh.get();
         source.max_stale = key.max_stale.get();
@@ -76,7 +76,7 @@ pub fn signing_key(auth: &Auth, secrets: &Secrets, kid: Option<&str>) -> Result<
     if able.next().is_some() {
         bail!("several keys of the configuration can sign: name one by its kid");
     }
-    let algorithm = meant(key.algorithm.ok_or_else(|| anyhow!("the key has no algorithm"))?)?;
+    let algorithm = key.algorithm.ok_or_else(|| anyhow!("the key has no algorithm"))?;
     let material = match material {
         config::KeyMaterial::Secret(secret) => SigningMaterial::Secret(secret.expose().to_vec()),
         config::KeyMaterial::KeyPair { private: Some(private), .. } => {
@@ -119,13 +119,6 @@ fn public_key(bytes: &[u8]) -> KeyMaterial {
 /// What the audit calls a key that has no id.
 fn name_of(key: &config::Key, index: usize) -> Arc<str> {
     key.kid.as_ref().map_or_else(|| format!("auth.keys[{index}]").into(), |kid| kid.as_str().into())
-}
-
-fn meant(algorithm: value::Algorithm) -> Result<Algorithm> {
-    algorithm
-        .name()
-        .parse()
-        .map_err(|_| anyhow!("the algorithm {} is not known to the authenticator", algorithm.name()))
 }
 
 /// Who signs here, where this gateway issues anything.

@@ -1,6 +1,7 @@
 //! The sections about who comes in: the keys that verify tokens, what their claims mean, and what this gateway
 //! issues itself. Nothing here holds a secret: it says where one is.
 
+use gateway_auth::Algorithm;
 use gateway_domain::{AgentId, PlanName, Role, UserId, name::Permission};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     limits::Handshakes,
     value::{
-        AgentSource, Algorithm, ClaimPaths, Described, FilePath, JwksUrl, Label, Leeway, Limit, Period, Sha256, Size,
-        TokenSource, Variable,
+        AgentSource, ClaimPaths, Described, FilePath, JwksUrl, Label, Leeway, Limit, Period, Sha256, Size, TokenSource,
+        Variable,
     },
 };
 
@@ -89,6 +90,7 @@ pub struct Key {
     /// The name that tokens call it by; tokens without one may fit, too. For a set: its name in logs.
     pub kid: Option<Label>,
     /// The one algorithm that it verifies, whatever a token says. For a set: the same as `algorithms` with one entry.
+    #[schemars(with = "Option<Described<Algorithm>>")]
     pub algorithm: Option<Algorithm>,
     /// A file with the shared secret, of at least 32 bytes; one line end at its end does not count.
     pub secret_file: Option<FilePath>,
@@ -104,6 +106,7 @@ pub struct Key {
     pub jwks_url: Option<JwksUrl>,
     /// The algorithms that a set may verify; none: every one that its keys fit, but for HS.
     #[serde(default)]
+    #[schemars(with = "Vec<Described<Algorithm>>")]
     pub algorithms: Vec<Algorithm>,
     /// How often a set is fetched again.
     #[serde(default = "Key::refresh")]

@@ -2,11 +2,13 @@
 
 use std::{fmt, fs, io::Read, path::Path};
 
+use gateway_auth::{Algorithm, algorithm::Family};
+
 use super::{
     ApiKey, Cluster, Config, Key, KeySource, Webhook,
     check::Complaints,
     shape::Misfit,
-    value::{Algorithm, Family, FilePath, JwksUrl, Variable},
+    value::{FilePath, JwksUrl, Variable},
 };
 
 /// The least bytes of a shared secret: as many as the hash of HS256 has.
@@ -302,7 +304,7 @@ impl Fetch<'_> {
 }
 
 fn create(algorithm: Option<Algorithm>, file: &FilePath) -> String {
-    let algorithm = algorithm.filter(|algorithm| algorithm.family() == Family::Secret).unwrap_or(Algorithm::HS256);
+    let algorithm = algorithm.filter(|algorithm| algorithm.family() == Family::Secret).unwrap_or(Algorithm::Hs256);
     format!("Create it with: gateway keys generate --algorithm {algorithm} > {file}")
 }
 

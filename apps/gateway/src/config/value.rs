@@ -15,6 +15,7 @@ mod web;
 
 use std::{fmt, marker::PhantomData};
 
+use gateway_auth::Algorithm;
 use gateway_domain::{
     AgentId, PlanName, Role, Timestamp, UserId,
     name::{NameFault, NodeName, Permission},
@@ -25,7 +26,7 @@ use serde::de::{self, Visitor};
 
 pub use self::{
     address::{ListenAddress, TrustedProxy},
-    credential::{AgentSource, Algorithm, ClaimPath, ClaimPaths, Family, Sha256, TokenSource},
+    credential::{AgentSource, ClaimPath, ClaimPaths, Sha256, TokenSource},
     event::EventType,
     hook::HookName,
     limit::{Connections, Limit},

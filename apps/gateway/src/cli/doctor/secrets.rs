@@ -9,10 +9,11 @@ use std::{
     time::UNIX_EPOCH,
 };
 
+use gateway_auth::Algorithm;
 use gateway_domain::Timestamp;
 
 use super::{certificate, finding::Report};
-use crate::config::{Config, Key, KeyMaterial, KeySource, Secrets, value::Algorithm};
+use crate::config::{Config, Key, KeyMaterial, KeySource, Secrets};
 
 const DAY: i64 = 86_400;
 /// A key that is older should have been exchanged.
@@ -132,9 +133,9 @@ fn strength(config: &Config, secrets: &Secrets, report: &mut Report) {
 
 /// As many bytes as the hash has.
 fn least(key: &Key) -> usize {
-    match key.algorithm.map(Algorithm::name) {
-        Some("HS512") => 64,
-        Some("HS384") => 48,
+    match key.algorithm {
+        Some(Algorithm::Hs512) => 64,
+        Some(Algorithm::Hs384) => 48,
         _ => 32,
     }
 }

@@ -1,10 +1,9 @@
 //! The sense of keys: one source each, an algorithm that fits it, users that cannot speak for one another's.
 
+use gateway_auth::algorithm::Family;
+
 use super::{
-    super::{
-        Config, Key, KeySource,
-        value::{Family, Label},
-    },
+    super::{Config, Key, KeySource, value::Label},
     Complaints, repeated,
 };
 
@@ -63,8 +62,8 @@ fn one(key: &Key, line: &str, complaints: &mut Complaints) {
         }
     };
     match source {
-        KeySource::SecretFile(_) | KeySource::SecretEnv(_) => single(key, line, name, Family::Secret, complaints),
-        KeySource::PublicKeyFile(_) => single(key, line, name, Family::KeyPair, complaints),
+        KeySource::SecretFile(_) | KeySource::SecretEnv(_) => single(key, line, name, true, complaints),
+        KeySource::PublicKeyFile(_) => single(key, line, name, false, complaints),
         KeySource::JwksFile(_) | KeySource::JwksUrl(_) => set(key, line, complaints),
     }
     if key.private_key_file.is_some() && !matches!(source, KeySource::PublicKeyFile(_)) {
@@ -73,17 +72,18 @@ fn one(key: &Key, line: &str, complaints: &mut Complaints) {
     }
 }
 
-fn single(key: &Key, line: &str, name: &str, family: Family, complaints: &mut Complaints) {
-    let fitting = match family {
-        Family::Secret => "\"HS256\", \"HS384\" or \"HS512\"",
-        Family::KeyPair => "one of key pairs, such as \"RS256\", \"ES256\" or \"EdDSA\"",
+fn single(key: &Key, line: &str, name: &str, is_shared: bool, complaints: &mut Complaints) {
+    let fitting = if is_shared {
+        "\"HS256\", \"HS384\" or \"HS512\""
+    } else {
+        "one of key pairs, such as \"RS256\", \"ES256\" or \"EdDSA\""
     };
     match key.algorithm {
         None => {
             let what = "this key has no algorithm, and a token must not choose it";
             complaints.fault(format!("{line}.algorithm"), what, format!("Set it to {fitting}"));
         }
-        Some(algorithm) if algorithm.family() != family => {
+        Some(algorithm) if (algorithm.family() == Family::Secret) != is_shared => {
             let what = format!("{algorithm} does not go with {name}");
             complaints.fault(format!("{line}.algorithm"), what, format!("Set it to {fitting}, or name another source"));
         }
