@@ -3,11 +3,15 @@
 //! The law: one write of commands is under way at a time, and all that waits goes with the next, so that orders are done
 //! in their order and a busy node makes fewer and larger writes. Following goes its own way, on the connection that hears.
 
+mod following;
+mod lease;
+mod reaping;
+
 use std::{collections::VecDeque, pin::Pin, time::Duration};
 
 use gateway_domain::{
-    AgentId, Room, Tick, Timestamp,
-    link::{Act, Answer, Arrival, Channel, Health, NodeId},
+    Room, Tick,
+    link::{Act, Answer, Arrival, NodeId},
 };
 use redis::Value;
 use tokio::time::MissedTickBehavior;
@@ -17,7 +21,6 @@ use super::{
     errand::{self, Errand, Outcome, millis},
     fault::Fault,
     link::{End, Link, Session},
-    reply,
     scripts::{Script, Scripts},
     settings::Address,
     settling::Settling,
@@ -26,18 +29,12 @@ use super::{
 
 /// The most commands that go out together, and the most bytes of texts.
 const TOGETHER: (usize, usize) = (256, 512 * 1024);
-/// The most channels that are followed at once.
-const FOLLOWED_TOGETHER: usize = 512;
 /// How long sums of what was spent are kept.
 pub(super) const SPENT_FOR: Duration = Duration::from_secs(600);
 /// The most keys of which it is known what was spent.
 const SPENT_KEYS: usize = 65_536;
 /// How often Sentinels are asked who the master is.
 const ASK_SENTINELS: Duration = Duration::from_secs(3);
-/// How much is given back by one step.
-const GIVEN_BACK: usize = 128;
-/// A followed room is kept alive this often; it would be forgotten after a day.
-const ROOMS_TOUCHED_IN: u32 = 6 * 3600;
 
 type Flight<T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send>>;
 
@@ -380,184 +377,12 @@ impl Link {
         each.collect()
     }
 
-    /// The lease is renewed; what else is there to be done for the others?
-    async fn beaten(&mut self, session: &mut Session, work: &mut Work, answer: &Value) -> Result<(), End> {
-        let now = (self.now)().tick;
-        let Some((word, [count, mark, clock, here, over, lost, back])) = reply::told(answer) else {
-            return Err(End::Broken(match reply::told(answer) {
-                Some(("replica", _)) => Fault::Replica { server: session.address.to_string() },
-                _ => Fault::LeaseOver,
-            }));
-        };
-        debug_assert_eq!(word, "beat");
-        if let (Some(count), Some(mark)) = (reply::number(count), reply::text(mark)) {
-            work.is_another |= count != session.generation.0;
-            session.generation = (count, mark.to_owned());
-            self.comes_to(session.generation.clone());
-        }
-        if let Some(clock) = reply::number(clock) {
-            // Each reading is too low by as long as its answer took; one that is higher is nearer. Clocks drift, too.
-            let measured = clock - millis(now.since_origin()) - 1;
-            if measured > session.clock || now.since(work.measured) > Duration::from_secs(10) {
-                (session.clock, work.measured) = (measured, now);
-            }
-        }
-        let read = |list| reply::texts(list).filter_map(NodeId::parse);
-        let all: Vec<NodeId> = read(here).chain(read(over)).collect();
-        work.settling.hear(&all, &self.awaited, &read(back).collect::<Vec<_>>(), &self.node);
-        let mut nodes: Vec<NodeId> = read(here).collect();
-        nodes.sort();
-        if nodes != self.nodes {
-            self.nodes.clone_from(&nodes);
-            self.tell(Arrival::Nodes(nodes)).await;
-        }
-        if now.since(work.last_beat) > self.settings.beat() * 3 {
-            work.steady = now;
-        }
-        work.last_beat = now;
-        // After a time in which Redis itself did not answer every lease looks as if it were over. Who beats all the
-        // while gives the others as long as a lease to say that they are here.
-        if now.since(work.steady) >= self.settings.written_lease() {
-            for node in reply::texts(over).chain(reply::texts(lost)).filter_map(NodeId::parse) {
-                if node != self.node && !work.to_reap.contains(&node) {
-                    work.to_reap.push_back(node);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What it sent to itself came back: the loop is closed.
-    async fn heard_itself(&mut self, work: &mut Work, (number, heard): (u64, Tick)) {
-        let (sent_number, sent) = work.probe;
-        if number != sent_number {
-            return;
-        }
-        self.proven = heard;
-        if work.is_another || !work.settling.is_over((self.now)().tick) {
-            return;
-        }
-        if !work.is_told {
-            work.is_told = true;
-            self.is_away = false;
-            if self.was_up {
-                tracing::info!("the link to the other gateways is back");
-                self.tell(Arrival::Back).await;
-            }
-            self.was_up = true;
-        }
-        self.tell(Arrival::Health(Health::Up(heard.since(sent)))).await;
-        for found in std::mem::take(&mut self.found) {
-            self.tell(found).await;
-        }
-    }
-
-    fn reaping(&self, session: &Session, node: &NodeId, leaves: bool) -> redis::Cmd {
-        let keys = &self.keys;
-        let names = [keys.nodes(), keys.lost(), keys.held(node), keys.places(node), keys.notes(node), keys.settled()];
-        let mut command = session.scripts.run(Script::Reap, &names);
-        command
-            .arg(node.as_str())
-            .arg(GIVEN_BACK)
-            .arg(millis(self.settings.written_lease()))
-            .arg(keys.to_all())
-            .arg(if leaves { String::new() } else { wire::lost(node) })
-            .arg(keys.start())
-            .arg(self.node.name());
-        command
-    }
-
-    async fn given_back(&self, work: &mut Work, node: NodeId, answer: &Value) {
-        let Some((word, [seen, agents, members, notes])) = reply::told(answer) else { return };
-        let last_seen = Timestamp::from_millis(reply::number(seen).unwrap_or(0));
-        for agent in reply::texts(agents).filter_map(|agent| AgentId::parse(agent).ok()) {
-            self.tell(Arrival::AgentLost { agent, last_seen }).await;
-        }
-        for note in reply::texts(notes) {
-            self.tell(Arrival::SeatLost { note: note.to_owned() }).await;
-        }
-        for (room, member) in reply::pairs(members) {
-            if let Ok(room) = Room::parse(room) {
-                self.tell(Arrival::MemberLost { room, member: member.to_owned() }).await;
-            }
-        }
-        if word == "more" {
-            work.to_reap.push_back(node);
-        }
-    }
-
-    /// Gives everything back, and ends.
-    async fn leave(&mut self, session: &mut Session) -> Result<End, End> {
-        loop {
-            let mut pipeline = redis::pipe();
-            pipeline.add_command(self.reaping(session, &self.node, true));
-            let answers = self.ask(session, &pipeline).await?;
-            if !matches!(answers.first().and_then(reply::told), Some(("more", _))) {
-                break;
-            }
-        }
-        let mut answer = Answer::Done;
-        for errand in std::mem::take(&mut self.waiting) {
-            self.answer(errand.order.ticket, std::mem::replace(&mut answer, Answer::Away)).await;
-        }
-        Ok(End::Left)
-    }
-
-    /// Follows, or unfollows, as many as come one after the other.
-    fn follow_together(&mut self, session: &Session, work: &mut Work) {
-        let Some(first) = work.to_follow.front() else { return };
-        let comes = matches!(first.order.act, Act::Follow(_));
-        let mut names = Vec::new();
-        while let Some(errand) = work.to_follow.pop_front() {
-            match &errand.order.act {
-                Act::Follow(channel) | Act::Unfollow(channel)
-                    if matches!(errand.order.act, Act::Follow(_)) == comes && names.len() < FOLLOWED_TOGETHER =>
-                {
-                    // Each node hears what means everybody anyway.
-                    if *channel != Channel::Every || comes {
-                        names.push(self.keys.channel(channel));
-                    }
-                    work.followed.push(errand);
-                }
-                _ => {
-                    work.to_follow.push_front(errand);
-                    break;
-                }
-            }
-        }
-        let mut ears = session.ears.clone();
-        work.following = Some(Box::pin(async move {
-            match (names.is_empty(), comes) {
-                (true, _) => Ok(()),
-                (false, true) => ears.subscribe(&names).await,
-                (false, false) => ears.unsubscribe(&names).await,
-            }
-        }));
-    }
-
     fn ask_sentinels(&self, work: &mut Work) {
         let now = (self.now)().tick;
         if self.has_sentinels() && work.asking.is_none() && now.since(work.asked) > ASK_SENTINELS {
             work.asked = now;
             let dial = self.dial.clone();
             work.asking = Some(Box::pin(async move { dial.master().await }));
-        }
-    }
-
-    /// Keeps the rooms alive that are followed here, some with each beat.
-    fn touch_rooms(&self, work: &mut Work, pipeline: &mut redis::Pipeline, jobs: &mut Vec<Job>) {
-        if work.to_touch.is_empty() {
-            let rooms = self.memory.follows().iter().filter_map(|channel| match channel {
-                Channel::Room(room) => Some(room.clone()),
-                Channel::Agent(_) | Channel::Role(_) | Channel::Endpoint(_) | Channel::Every => None,
-            });
-            work.to_touch = rooms.collect();
-        }
-        let beats = f64::from(ROOMS_TOUCHED_IN) / self.settings.beat().as_secs_f64();
-        let share = (self.memory.follows().len() as f64 / beats).ceil() as usize;
-        for room in work.to_touch.drain(..share.min(work.to_touch.len())) {
-            pipeline.cmd("PEXPIRE").arg(self.keys.room(&room)).arg(86_400_000);
-            jobs.push(Job::Aside);
         }
     }
 }
