@@ -74,8 +74,11 @@ async fn followers_of_one_agent_and_of_all_learn_when_it_comes_and_when_it_close
     assert_eq!(sighting(&all.json().await), offline("a1", "closed"));
     drop(other);
     assert_eq!(sighting(&all.json().await), offline("a2", "closed"));
-    assert_eq!(kinds(&both.heard().await), ["agent.online", "agent.offline", "agent.offline", "agent.offline"]);
-    assert!(one.heard().await.is_empty() && nobody.heard().await.is_empty());
+    let told = [both.json().await, both.json().await, both.json().await, both.json().await];
+    assert_eq!(kinds(&told), ["agent.online", "agent.offline", "agent.offline", "agent.offline"]);
+    for quiet in [&mut one, &mut both, &mut nobody] {
+        assert!(quiet.heard().await.is_empty());
+    }
     // And what was missed of it can be recovered like anything else.
     let since = json!({"epoch": one.join("agent:a1").await["epoch"], "offset": 0});
     assert_eq!(one.join_since("agent:a1", Some(&since)).await["missed"], 2);

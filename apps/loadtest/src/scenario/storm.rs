@@ -48,6 +48,8 @@ pub(super) fn run(bench: &Bench<'_>) -> Result<Vec<Row>> {
         bar.inc(1);
     }
     bar.finish_and_clear();
+    // There are not files for two crowds.
+    drop((crowd, subject));
     let on_floor = bench.floor()?.map(|floor| growth_on(floor, bench)).transpose()?.flatten();
     let seconds: Vec<f64> = samples.iter().map(|sample| sample.elapsed.as_secs_f64()).collect();
     let row = Row::new("storm", format!("{} at once", doors.len()), "return", &samples, &[])
