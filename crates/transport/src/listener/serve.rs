@@ -6,7 +6,7 @@ use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
-use tokio::{pin, task::yield_now, time::sleep};
+use tokio::{pin, time::sleep};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -17,10 +17,6 @@ use super::{
     vestibule::Vestibule,
 };
 use crate::address::AddressLaw;
-
-/// So many sockets are accepted at a time. The rest of a crowd waits where it costs nothing, in the system's queue, while
-/// these are let in: what handshakes need in memory then stays in the processor's caches, however many come at once.
-const AT_A_TIME: u32 = 16;
 
 /// Serves a service, such as `warp::service(routes)`, on a listener until `shutdown`; then lets the requests in flight
 /// end, within the limits' grace. Every request has a [`super::ConnectionInfo`] and its [`http::Version`] among its extensions. Connections that
@@ -45,7 +41,6 @@ pub async fn serve<S, B>(
     let front = Arc::new(Front { limits, tls: tls.map(TlsAcceptor::from), address_law, shutdown, counters });
     let connections = TaskTracker::new();
     let mut shortage: Option<Shortage> = None;
-    let mut in_turn = 0;
     let calm = sleep(CALM);
     pin!(calm);
     loop {
@@ -79,11 +74,6 @@ pub async fn serve<S, B>(
         // No task for a socket without a place: it is closed here.
         if let Some(ticket) = vestibule.enter(front.holder(&peer)) {
             connections.spawn(attend(Arc::clone(&front), wire, peer, ticket, service.clone()));
-        }
-        in_turn += 1;
-        if in_turn == AT_A_TIME {
-            in_turn = 0;
-            yield_now().await;
         }
     }
     drop(listener);
