@@ -2,11 +2,13 @@
 //! again, and are gone at the end of the test. Nothing is kept unless that is asked for.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::Mutex,
     time::Duration,
 };
 
@@ -109,17 +111,28 @@ impl Redis {
         } else {
             command.args(self.arguments());
         }
+        let starts = self.starts();
         let log = fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("log")).expect("a log");
         command.stdin(Stdio::null()).stdout(log).stderr(Stdio::null()).current_dir(self.folder.path());
         self.child = Some(command.spawn().expect("redis-server and redis-sentinel are installed"));
+        // It says so itself: whoever answers at that port could be another.
         for _ in 0..500 {
-            if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
+            if self.starts() > starts {
                 return;
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-        panic!("{} does not listen at {}: {log}", self.program, self.port);
+        panic!("{} does not listen at {}: {}", self.program, self.port, self.log());
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// How often it said that it listens.
+    fn starts(&self) -> usize {
+        let log = self.log();
+        ["Ready to accept connections", "Sentinel ID is"].iter().map(|sign| log.matches(sign).count()).sum()
     }
 
     /// From its next start on it copies the one at that port.
@@ -224,8 +237,15 @@ impl Drop for Redis {
     }
 }
 
-/// A port that nobody listens at.
+/// A port that nobody listens at, another each time: who got the last may not listen there yet.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("an address").port()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap();
+    loop {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        if given.insert(port) {
+            return port;
+        }
+    }
 }
