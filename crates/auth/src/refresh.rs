@@ -174,21 +174,18 @@ impl RefreshFamilies {
             let revoked = || Refusal::new(Code::TokenRevoked, "everything that came from the same login has ended");
             return Err(if table.ended.has(&id) { refused(revoked()) } else { unknown() });
         };
-        let over = if now.wall >= family.expires_at {
+        if now.wall >= family.expires_at {
             let deadline = family.expires_at;
-            Some(Refusal::new(Code::TokenExpired, format!("the refresh token expired at {deadline}")))
-        } else if !family.live.is(&hash) {
-            Some(Refusal::new(
+            let expired = Refusal::new(Code::TokenExpired, format!("the refresh token expired at {deadline}"));
+            return Err(refused(expired.of_user(&family.grant.user)));
+        }
+        if !family.live.is(&hash) {
+            let reused = Refusal::new(
                 Code::TokenRevoked,
                 "the refresh token was used before: everything that came from the same login has ended",
-            ))
-        } else {
-            None
-        };
-        if let Some(refusal) = over {
-            let refusal = refusal.of_user(&family.grant.user);
-            let ended = if refusal.code == Code::TokenRevoked { table.revoke(&id) } else { table.end(&id) };
-            return Err(NotRotated { refusal: Box::new(refusal), events: ended.into_iter().collect() });
+            );
+            let refusal = Box::new(reused.of_user(&family.grant.user));
+            return Err(NotRotated { refusal, events: table.revoke(&id).into_iter().collect() });
         }
         let grant = family.grant.clone();
         let expires_at = family.ends_at.min(now.wall + self.rules.ttl);
@@ -276,8 +273,10 @@ impl Table {
                     known.expires_at = *expires_at;
                 }
             }
+            // Of a family that was never here, too: whoever ended it elsewhere ended it for all.
             FamilyEvent::Ended { family } => {
-                self.revoke(family);
+                self.end(family);
+                self.ended.put(*family);
             }
         }
     }
