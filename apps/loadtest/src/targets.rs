@@ -67,8 +67,7 @@ pub fn lines(rows: &[Row], by_socketio: &[Row]) -> Vec<Line> {
     let waits = leave.and_then(|row| p99_of(&row.gateway));
     lines.push(line("newcomers while all leave, p99".into(), 200.0, "ms", waits, Vec::new()));
     let storm = first(rows, "storm");
-    let in_calm = figure_of(storm, "calmCpuMicros").zip(left).map(|(handshake, goodbye)| handshake + goodbye);
-    let returned = storm.and_then(|row| row.gateway.cpu_micros).zip(in_calm).map(|(storm, calm)| storm / calm);
+    let returned = figure_of(storm, "timesCalm");
     let beside = [("gateway", returned), ("floor", figure_of(storm, "floorTimesCalm"))];
     let beside = beside.into_iter().filter_map(|(name, times)| Some((name.to_owned(), times?))).collect();
     lines.push(line(named("a return", storm), NOISE, "x calm", returned, beside));

@@ -1,6 +1,6 @@
 //! All are cut off at once, and all come back at once: how long it takes until the last is in, how long anybody waits, what
-//! each costs beside an arrival in calm, and how long those wait who come meanwhile and had no part in it. Beside it, what
-//! a storm adds on the floor: what the kernel asks, and what caches that others have filled cost anybody.
+//! each costs beside coming and going in calm, and how long those wait who come meanwhile and had no part in it. Beside it,
+//! what a storm adds on the floor: what the kernel asks, and what caches that others have filled cost anybody.
 
 use anyhow::Result;
 
@@ -21,70 +21,66 @@ use crate::{
 const NEWCOMERS: usize = 64;
 
 pub(super) fn run(bench: &Bench<'_>) -> Result<Vec<Row>> {
-    let sizes = bench.sizes;
-    let mut subject = bench.gateway()?;
-    let doors = doors(&subject, "user", sizes.crowd)?;
-    let others = self::doors(&subject, "newcomer", NEWCOMERS)?;
-    let mut crowd = Crowd::new()?;
-    let bar = bar("storm", 1 + sizes.rounds as u64);
-    let calm = Round::begin(&subject);
-    let mut here = Arrivals::through(&mut crowd, &doors, sizes.in_flight)?;
-    let latency = std::mem::take(&mut here.latency);
-    let calm = calm.end(&mut subject, doors.len() as u64, latency, &mut Tally::default(), here.failed)?;
-    bar.inc(1);
-    let (mut samples, mut waits): (Vec<Sample>, _) = (Vec::new(), Latency::default());
-    for _ in 0..sizes.rounds {
-        let round = Round::begin(&subject);
-        let (back, newcomers) = beside(&others, || {
-            drop_all(&mut crowd, &here.members);
-            Arrivals::through(&mut crowd, &doors, doors.len())
-        })?;
-        here = back;
-        let Newcomers { latency: waited, failed } = newcomers;
-        waits.add(&waited);
-        let latency = std::mem::take(&mut here.latency);
-        let failed = here.failed + failed;
-        samples.push(round.end(&mut subject, latency.noted(), latency, &mut Tally::default(), failed)?);
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    // There are not files for two crowds.
-    drop((crowd, subject));
-    let on_floor = bench.floor()?.map(|floor| growth_on(floor, bench)).transpose()?.flatten();
-    let seconds: Vec<f64> = samples.iter().map(|sample| sample.elapsed.as_secs_f64()).collect();
-    let row = Row::new("storm", format!("{} at once", doors.len()), "return", &samples, &[])
-        .with("calmCpuMicros", calm.cpu_micros())
-        .with("floorTimesCalm", on_floor)
+    let gateway = Storms::on(bench.gateway()?, bench, "storm")?;
+    let floor = bench.floor()?.map(|floor| Storms::on(floor, bench, "storm, floor")).transpose()?;
+    let seconds: Vec<f64> = gateway.returns.iter().map(|sample| sample.elapsed.as_secs_f64()).collect();
+    let row = Row::new("storm", format!("{} at once", bench.sizes.crowd), "return", &gateway.returns, &[])
+        .with("calmCpuMicros", median(&gateway.calm))
+        .with("timesCalm", median(&gateway.times_calm))
+        .with("floorTimesCalm", floor.and_then(|floor| median(&floor.times_calm)))
         .with("secondsUntilAllAreBack", median(&seconds))
-        .with("newcomersP99Millis", waits.percentile_millis(99.0))
-        .with("newcomersMaxMillis", waits.percentile_millis(100.0));
+        .with("newcomersP99Millis", gateway.newcomers.percentile_millis(99.0))
+        .with("newcomersMaxMillis", gateway.newcomers.percentile_millis(100.0));
     Ok(vec![row])
 }
 
-/// How much more a return costs a server in a storm than in calm: an arrival and a goodbye.
-fn growth_on(mut subject: Subject, bench: &Bench<'_>) -> Result<Option<f64>> {
-    let sizes = bench.sizes;
-    let doors = doors(&subject, "user", sizes.crowd)?;
-    let (mut crowd, units) = (Crowd::new()?, sizes.crowd as u64);
-    let bar = bar("storm, floor", sizes.rounds as u64);
-    let (mut storms, mut calms) = (Vec::new(), Vec::new());
-    for _ in 0..sizes.rounds {
-        let round = Round::begin(&subject);
-        let here = Arrivals::through(&mut crowd, &doors, sizes.in_flight)?;
-        let came = round.end(&mut subject, units, Latency::default(), &mut Tally::default(), here.failed)?;
-        let round = Round::begin(&subject);
-        drop_all(&mut crowd, &here.members);
-        let here = Arrivals::through(&mut crowd, &doors, doors.len())?;
-        let back = round.end(&mut subject, units, Latency::default(), &mut Tally::default(), here.failed)?;
-        let round = Round::begin(&subject);
-        drop_all(&mut crowd, &here.members);
-        let went = round.end(&mut subject, units, Latency::default(), &mut Tally::default(), 0)?;
-        storms.extend(back.cpu_micros());
-        calms.extend(came.cpu_micros().zip(went.cpu_micros()).map(|(came, went)| came + went));
-        bar.inc(1);
+/// The rounds of one server. In each all come in calm, are cut off and come back at once, and go again; so the storm and the
+/// calm that it is compared with are moments apart.
+#[derive(Default)]
+struct Storms {
+    returns: Vec<Sample>,
+    /// What an arrival and a goodbye cost in calm.
+    calm: Vec<f64>,
+    /// What a return cost beside that.
+    times_calm: Vec<f64>,
+    newcomers: Latency,
+}
+
+impl Storms {
+    fn on(mut subject: Subject, bench: &Bench<'_>, name: &str) -> Result<Self> {
+        let (sizes, units) = (bench.sizes, bench.sizes.crowd as u64);
+        let doors = doors(&subject, "user", sizes.crowd)?;
+        let others = self::doors(&subject, "newcomer", NEWCOMERS)?;
+        let (mut crowd, mut storms) = (Crowd::new()?, Self::default());
+        let bar = bar(name, sizes.rounds as u64);
+        for _ in 0..sizes.rounds {
+            let round = Round::begin(&subject);
+            let here = Arrivals::through(&mut crowd, &doors, sizes.in_flight)?;
+            let came = round.end(&mut subject, units, Latency::default(), &mut Tally::default(), here.failed)?;
+
+            let round = Round::begin(&subject);
+            let (mut here, newcomers) = beside(&others, || {
+                drop_all(&mut crowd, &here.members);
+                Arrivals::through(&mut crowd, &doors, doors.len())
+            })?;
+            let Newcomers { latency: waited, failed } = newcomers;
+            storms.newcomers.add(&waited);
+            let (latency, failed) = (std::mem::take(&mut here.latency), came.failed + here.failed + failed);
+            let back = round.end(&mut subject, latency.noted(), latency, &mut Tally::default(), failed)?;
+
+            let round = Round::begin(&subject);
+            drop_all(&mut crowd, &here.members);
+            let went = round.end(&mut subject, units, Latency::default(), &mut Tally::default(), 0)?;
+
+            let calm = came.cpu_micros().zip(went.cpu_micros()).map(|(came, went)| came + went);
+            storms.calm.extend(calm);
+            storms.times_calm.extend(back.cpu_micros().zip(calm).map(|(back, calm)| back / calm));
+            storms.returns.push(back);
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        Ok(storms)
     }
-    bar.finish_and_clear();
-    Ok(median(&storms).zip(median(&calms)).map(|(storm, calm)| storm / calm))
 }
 
 fn doors(subject: &Subject, name: &str, count: usize) -> Result<Vec<Entrance>> {
