@@ -14,7 +14,8 @@ use tokio::net::{TcpListener, UnixListener};
 
 use crate::{address::Peer, wire::Wire};
 
-const BACKLOG: i32 = 4096;
+/// More than a crowd that comes at once: what the system keeps of it is `net.core.somaxconn`.
+const BACKLOG: i32 = 65_535;
 
 /// Where to listen: `127.0.0.1:8080`, `[::]:8080` or `unix:/run/gateway.sock`.
 #[derive(Clone, Debug, PartialEq, Eq)]
