@@ -20,9 +20,11 @@ STORIES := routes commands command_limits replies correlation rooms room_rules p
 	publishing publishers http_requests api overview schemas webhooks any_body cors pages call_rates \
 	socketio_client socketio_raw socketio_pages
 LONG_STORIES := slow_readers publishing_at_pace openapi handshake_rates message_rates
-# How many gateways act as one there, and how many stories are told at a time.
+# How many gateways act as one there, how many stories are told at a time, and the number that spreads the clients over the
+# gateways: none draws one for each story. `make test` tells them by one and the same, so that it judges a change and not a draw.
 NODES ?= 3
 AT_ONCE ?= 3
+SPREAD ?=
 
 # What `make run` passes on, for instance: make run ARGS="serve --config gateway.toml"
 ARGS ?=
@@ -35,15 +37,16 @@ help: ## this list
 run: ## the gateway from these sources; without a configuration in dev mode on loopback (ARGS="..." is passed on)
 	$(CARGO) run --locked -p gateway -- $(ARGS)
 
-test: node browser python proxies redis ## every test of the workspace, then each library and each program by itself
+test: node browser python proxies redis ## every test of the workspace, the stories again on three nodes, then each library and each program by itself
 	$(CARGO) test --workspace --locked --no-fail-fast
+	$(MAKE) --no-print-directory stories SPREAD=20
 	$(MAKE) --no-print-directory alone
 
 stories: node browser python redis ## the stories of hub, backends and Socket.IO, with every gateway NODES=3 of them, and clients at any
 	@echo "== the stories again: where one gateway is asked for there are $(NODES), joined by a Redis, and clients come to any of them"
 	@# The same binaries as of the whole workspace: nothing is built anew. Each would ask for the program by itself.
 	program=$$($(CARGO) build --workspace --locked --test shapes --bin gateway --message-format json-render-diagnostics | grep -o '"executable":"[^"]*/gateway"' | cut -d '"' -f 4); \
-	GATEWAY_PROGRAM=$$program GATEWAY_TEST_NODES=$(NODES) $(CARGO) test --workspace --locked --no-fail-fast $(addprefix --test ,$(STORIES)) -- --test-threads=$(AT_ONCE)
+	GATEWAY_PROGRAM=$$program GATEWAY_TEST_NODES=$(NODES) $(if $(SPREAD),GATEWAY_TEST_SPREAD=$(SPREAD)) $(CARGO) test --workspace --locked --no-fail-fast $(addprefix --test ,$(STORIES)) -- --test-threads=$(AT_ONCE)
 
 alone: ## each library and each program builds by itself, with and without sockets; the domain is tested so, too
 	@# The domain is cheap enough to be tested again. The others are only checked, in their own feature graphs:
