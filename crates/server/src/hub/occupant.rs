@@ -1,31 +1,28 @@
 //! One live connection, as the rest of the house knows it: facts to be listed, and a bell to be rung.
 
-#[cfg(feature = "net")]
-use std::sync::OnceLock;
+mod mail;
+mod traffic;
+
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering},
     },
     time::Duration,
 };
 
 use gateway_domain::{
-    AgentId, ConnectionId, Now, Principal, Refusal, RequestId, Role, Tick, Timestamp, UserId, plan::Plan, trace::Trace,
+    AgentId, ConnectionId, Now, Principal, Refusal, RequestId, Role, Timestamp, UserId, plan::Plan, trace::Trace,
 };
-#[cfg(feature = "net")]
-use gateway_transport::Outlet;
-use gateway_transport::{Text, address::ClientAddress};
+use gateway_transport::address::ClientAddress;
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{
-    bell::Bell,
-    outbox::{Class, Outbox, OutboxBounds, Put},
-    outgoing::Scratch,
-    page::Page,
-};
+use self::mail::Mail;
+pub(crate) use self::mail::Since;
+pub use self::traffic::Traffic;
+use super::page::Page;
 use crate::{audit::Subject, endpoint::Endpoint, limits::Account};
 
 /// What carries a connection.
@@ -67,23 +64,13 @@ pub struct Occupant {
     mail: Mail,
     /// Whether it waits already to be written to by another task than its own.
     is_marked: AtomicBool,
-    /// Since when the oldest of what waits for it has been on its way, as [`moment`] says it; 0 where nobody asked.
+    /// Since when the oldest of what waits for it has been on its way, as [`Since`] says it; 0 where nobody asked.
     waits_since: AtomicU32,
     /// The trace that its handshake belongs to. Most have none.
     trace: Option<Box<Trace>>,
     user: UserId,
     standing: Mutex<Standing>,
     orders: Mutex<Orders>,
-}
-
-/// What telling it something takes, in one place of memory: of thousands who are told, none is in any cache.
-#[derive(Debug, Default)]
-struct Mail {
-    outbox: Outbox,
-    /// The way to its client for others than its own task.
-    #[cfg(feature = "net")]
-    outlet: OnceLock<Outlet>,
-    bell: Bell,
 }
 
 /// What a token gave to a connection; a refresh replaces all of it.
@@ -114,16 +101,6 @@ pub struct Orders {
     pub policy: bool,
 }
 
-/// Counts of what went by.
-#[derive(Debug, Default)]
-pub struct Traffic {
-    messages_in: AtomicU64,
-    messages_out: AtomicU64,
-    bytes_in: AtomicU64,
-    bytes_out: AtomicU64,
-    last_heard_millis: AtomicU64,
-}
-
 /// What the making of an [`Occupant`] takes.
 #[derive(Debug)]
 pub struct Arrival {
@@ -137,24 +114,6 @@ pub struct Arrival {
     pub user_agent: Option<Box<str>>,
     /// Whether it is put into the rooms that one is put into by itself.
     pub autojoin: bool,
-}
-
-/// A moment of the lately past, in little room.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Since(u32);
-
-/// Hundredths of milliseconds of the steady clock; in twelve hours they begin again. Never 0.
-fn moment(tick: Tick) -> u32 {
-    let hundredths = tick.since_origin().as_micros() / 10;
-    // What is cut off is the number of half days.
-    ((hundredths & u128::from(u32::MAX)) as u32).max(1)
-}
-
-impl Since {
-    /// How long ago that is.
-    pub(crate) fn until(self, now: Tick) -> Duration {
-        Duration::from_micros(u64::from(moment(now).wrapping_sub(self.0)) * 10)
-    }
 }
 
 impl Occupant {
@@ -240,108 +199,6 @@ impl Occupant {
         self.stands(|standing| standing.principal.agent.clone()).filter(|_| self.endpoint.agents)
     }
 
-    /// Puts a text into its outbox. Where it is the first there, somebody has to see to it.
-    pub(super) fn put(&self, text: Text, class: Class, bounds: &OutboxBounds) -> Put {
-        self.mail.outbox.put(text, class, bounds)
-    }
-
-    /// Notes since when what is put into its outbox next has been on its way, unless something older waits there.
-    pub(super) fn stamp(&self, posted: Tick) {
-        // Nobody else puts while the books are held; who takes meanwhile makes this a little shorter than it was.
-        if self.waits_since.load(Ordering::Relaxed) == 0 {
-            self.waits_since.store(moment(posted), Ordering::Relaxed);
-        }
-    }
-
-    /// All that waited has been written: since when the oldest had been on its way, where that is known.
-    #[cfg(feature = "net")]
-    pub(crate) fn waited_since(&self) -> Option<Since> {
-        if self.waits_since.load(Ordering::Relaxed) == 0 {
-            return None;
-        }
-        Some(Since(self.waits_since.swap(0, Ordering::Relaxed))).filter(|since| since.0 != 0)
-    }
-
-    /// Notes that it waits to be written to; whether it did not yet, so that nobody waits twice.
-    pub(super) fn mark(&self) -> bool {
-        !self.is_marked.swap(true, Ordering::AcqRel)
-    }
-
-    /// It waits no more. What is put into its outbox from here on marks it anew, so the outbox is looked into after this.
-    pub(super) fn unmark(&self) {
-        self.is_marked.swap(false, Ordering::AcqRel);
-    }
-
-    /// Wakes its own task, which tells what is to be told.
-    pub(super) fn ring(&self) {
-        self.mail.bell.ring();
-    }
-
-    /// From now on others may write to its client.
-    #[cfg(feature = "net")]
-    pub(crate) fn open(&self, outlet: Outlet) {
-        // There is one, and it is given once.
-        let _ = self.mail.outlet.set(outlet);
-    }
-
-    /// From now on nobody but its own task writes to its client.
-    #[cfg(feature = "net")]
-    pub(crate) fn shut(&self) {
-        if let Some(outlet) = self.mail.outlet.get() {
-            outlet.shut();
-        }
-    }
-
-    /// Whether others may write to its client at all.
-    pub(super) fn is_open(&self) -> bool {
-        #[cfg(feature = "net")]
-        return self.mail.outlet.get().is_some();
-        #[cfg(not(feature = "net"))]
-        false
-    }
-
-    /// Looks at what a write to it needs, so that it is at hand when that comes; the sum means nothing.
-    pub(super) fn glance(&self) -> usize {
-        let own = usize::from(self.is_marked.load(Ordering::Relaxed));
-        let counted = self.traffic.messages_out.load(Ordering::Relaxed) as usize;
-        #[cfg(feature = "net")]
-        let outlet = self.mail.outlet.get().map_or(0, Outlet::glance);
-        #[cfg(not(feature = "net"))]
-        let outlet = 0;
-        own.wrapping_add(counted).wrapping_add(outlet)
-    }
-
-    /// Writes what waits in its outbox, and tells since when the oldest of it had been on its way. What cannot be written
-    /// now is left to its own task.
-    pub(super) fn write_out(&self, scratch: &mut Scratch) -> Option<Since> {
-        #[cfg(feature = "net")]
-        if self.mail.outlet.get().is_some_and(|outlet| outlet.send(scratch, || self.take())) {
-            return self.waited_since();
-        }
-        #[cfg(not(feature = "net"))]
-        let _ = scratch;
-        self.mail.bell.ring();
-        None
-    }
-
-    /// Puts a text of its own task's into its outbox: nobody has to be woken.
-    #[cfg(feature = "net")]
-    pub(crate) fn note(&self, text: Text, bounds: &OutboxBounds) -> Put {
-        self.mail.outbox.put(text, Class::Control, bounds)
-    }
-
-    /// Takes the next that it is to be told.
-    pub fn take(&self) -> Option<Text> {
-        let text = self.mail.outbox.take()?;
-        self.traffic.sent(text.len());
-        Some(text)
-    }
-
-    /// How many messages and bytes wait to be told.
-    pub fn waiting(&self) -> (usize, usize) {
-        self.mail.outbox.waiting()
-    }
-
     /// What its token gave it.
     pub fn standing(&self) -> Standing {
         self.standing.lock().clone()
@@ -406,57 +263,6 @@ impl Occupant {
             user_agent: self.user_agent.as_deref(),
             connection: Some(self.id),
             trace: self.trace.as_ref().map(|trace| trace.id),
-        }
-    }
-}
-
-impl Traffic {
-    /// A message came in.
-    pub fn received(&self, bytes: usize) {
-        self.messages_in.fetch_add(1, Ordering::Relaxed);
-        self.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    /// A message went out.
-    pub fn sent(&self, bytes: usize) {
-        self.messages_out.fetch_add(1, Ordering::Relaxed);
-        self.bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    /// The peer was heard.
-    pub fn heard(&self, now: Now) {
-        let millis = u64::try_from(now.tick.since_origin().as_millis()).unwrap_or(u64::MAX);
-        self.last_heard_millis.store(millis, Ordering::Relaxed);
-    }
-
-    /// When the peer was last heard, on the wall clock.
-    pub fn last_heard(&self, now: Now) -> Timestamp {
-        let then = Tick::after_origin(Duration::from_millis(self.last_heard_millis.load(Ordering::Relaxed)));
-        let ago = i64::try_from(now.tick.since(then).as_millis()).unwrap_or(i64::MAX);
-        Timestamp::from_millis(now.wall.millis().saturating_sub(ago))
-    }
-
-    /// Messages in and out, bytes in and out.
-    pub fn counts(&self) -> [u64; 4] {
-        [&self.messages_in, &self.messages_out, &self.bytes_in, &self.bytes_out]
-            .map(|count| count.load(Ordering::Relaxed))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_moment_is_told_apart_across_its_turn() {
-        let turn = Duration::from_micros((1 << 32) * 10);
-        let half = Duration::from_millis(500);
-        for began in [Duration::ZERO, Duration::from_secs(3600), turn - half, turn, turn * 3 + half] {
-            for took in [Duration::ZERO, Duration::from_millis(3), Duration::from_secs(60)] {
-                let tick = Tick::after_origin(began);
-                let told = Since(moment(tick)).until(tick + took);
-                assert!(told.abs_diff(took) <= Duration::from_micros(10), "{began:?} {took:?} {told:?}");
-            }
         }
     }
 }
