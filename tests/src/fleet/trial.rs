@@ -130,17 +130,20 @@ impl Trial {
         }
     }
 
-    /// Lifts them, and starts nodes last: they want to find a Redis.
+    /// Lifts them. The Sentinels take their time, in which nobody is to stay frozen, and nodes start last: they want to find
+    /// a Redis.
     async fn lift(&mut self, faults: &[Fault]) {
         for fault in faults {
             match *fault {
-                Fault::Kill(_) | Fault::Scatter(_) => {}
+                Fault::Kill(_) | Fault::Scatter(_) | Fault::Failover => {}
                 Fault::Freeze(nth) => self.signal(nth, "CONT"),
                 Fault::Hold(nth) | Fault::Refuse(nth) => self.fleet.cords[nth].mend(),
                 Fault::Pause => self.fleet.meeting.master().resume(),
                 Fault::Restart => self.fleet.meeting.go_on(),
-                Fault::Failover => self.fleet.meeting.is_taken_over().await,
             }
+        }
+        if faults.contains(&Fault::Failover) {
+            self.fleet.meeting.is_taken_over().await;
         }
         for fault in faults {
             if let Fault::Kill(nth) = *fault {
