@@ -19,6 +19,7 @@ pub mod kept;
 pub mod management;
 pub mod message;
 pub mod minute;
+pub mod posting;
 pub mod publishing;
 pub mod seats;
 pub mod settings;

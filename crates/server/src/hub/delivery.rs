@@ -8,39 +8,32 @@
 //! room; everybody else gets the text itself, once for the whole post. A `group` is whom a target means, a `pass` goes
 //! through it, so many at a time.
 
+mod dispatch;
 mod group;
 mod outcome;
 mod pass;
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    hash::Hash,
-    hint::black_box,
+    collections::{HashSet, VecDeque},
     sync::Arc,
 };
 
 use gateway_domain::{
-    Code, ConnectionId, Now, Refusal, RequestId, Room, Tick, history::Position, registry::Registry, relay,
-    rooms::Rooms, target::Target, trace::Trace,
+    Code, ConnectionId, Now, Refusal, RequestId, Room, history::Position, relay, target::Target, trace::Trace,
 };
 use gateway_transport::Text;
 use tokio::{sync::oneshot, task::yield_now};
 
-use super::{
-    Hub, Letter, Occupant,
-    books::Books,
-    outbox::Class,
-    outgoing::{LOOKED_AHEAD, Scratch},
-};
+use super::{Hub, Letter, Occupant, books::Books, outbox::Class, outgoing::Scratch};
+pub(super) use dispatch::Dispatch;
+use dispatch::{Job, Told};
 pub(super) use group::{Group, user_of};
 pub(super) use outcome::Report;
 pub use outcome::{Outcome, Reach, Scope};
-use pass::{Part, Pass, Reached};
+use pass::{Part, Pass};
 
 /// So many members are told in one hold of the lock.
 const PASS: usize = 256;
-/// The most bytes of posts that are on their way to many.
-const MOST_UNDER_WAY: usize = 64 << 20;
 /// So many posts are put into outboxes before what waits there is written to the last of them.
 const JOINED: usize = 8;
 
@@ -88,37 +81,6 @@ pub(super) enum Offsets<'a> {
     Own,
     /// It got these where all posts are put in order.
     Given(&'a [(Room, Position)]),
-}
-
-/// Posts on their way to many, in their order.
-#[derive(Debug, Default)]
-pub(super) struct Dispatch {
-    jobs: VecDeque<Job>,
-    /// How many of them go to each group.
-    busy: HashMap<Group, usize>,
-    /// How many of them each sender has said: what it says next is told behind them.
-    senders: HashMap<ConnectionId, usize>,
-    bytes: usize,
-    is_carried: bool,
-}
-
-#[derive(Debug)]
-struct Job {
-    letter: Letter,
-    class: Class,
-    sender: Option<ConnectionId>,
-    posted: Tick,
-    passes: VecDeque<Pass>,
-    told: Told,
-    groups: Vec<Group>,
-    report: Report,
-}
-
-/// Who has it already, where several targets may mean one connection.
-#[derive(Debug, Default)]
-struct Told {
-    count: usize,
-    seen: Option<HashSet<ConnectionId>>,
 }
 
 impl Hub {
@@ -321,33 +283,6 @@ async fn carry(hub: Arc<Hub>) {
     }
 }
 
-impl Dispatch {
-    fn put(&mut self, job: Job) {
-        self.bytes += job.letter.len();
-        for group in &job.groups {
-            *self.busy.entry(group.clone()).or_default() += 1;
-        }
-        if let Some(sender) = job.sender {
-            *self.senders.entry(sender).or_default() += 1;
-        }
-        self.jobs.push_back(job);
-    }
-
-    /// Whether so much more may be on its way.
-    pub(super) const fn has_room_for(&self, bytes: usize) -> bool {
-        self.bytes + bytes <= MOST_UNDER_WAY
-    }
-
-    fn end(&mut self, job: Job) -> (Report, usize) {
-        self.bytes -= job.letter.len();
-        job.groups.iter().for_each(|group| one_less(&mut self.busy, group));
-        if let Some(sender) = &job.sender {
-            one_less(&mut self.senders, sender);
-        }
-        (job.report, job.told.count)
-    }
-}
-
 impl Books {
     fn groups(&self, targets: &[Target], sender: Option<ConnectionId>) -> Vec<Group> {
         let mut groups: Vec<Group> = Vec::with_capacity(targets.len());
@@ -363,58 +298,7 @@ impl Books {
     /// Whether a post to these is told behind others, and in passes.
     fn waits(&self, groups: &[Group], sender: Option<ConnectionId>) -> bool {
         groups.iter().map(|group| self.size(group)).sum::<usize>() > PASS
-            || groups.iter().any(|group| self.dispatch.busy.contains_key(group))
-            || sender.is_some_and(|sender| self.dispatch.senders.contains_key(&sender))
-    }
-}
-
-fn one_less<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
-    if let Some(count) = counts.get_mut(key) {
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(key);
-        }
-    }
-}
-
-impl Job {
-    /// Tells at most so many; whether that was all.
-    fn carry(&mut self, hub: &Hub, registry: &Registry<Arc<Occupant>>, rooms: &Rooms<Text>, mut most: usize) -> bool {
-        while let Some(pass) = self.passes.front_mut() {
-            let to_one_self = matches!(pass.group, Group::One(id) if Some(id) == self.sender);
-            let Reached { members, looked_at, is_over } = pass.next(registry, rooms, most);
-            most = most.saturating_sub(looked_at);
-            for (nth, &(id, here, subscribed)) in members.iter().enumerate() {
-                if nth.is_multiple_of(LOOKED_AHEAD) && members.len() > LOOKED_AHEAD {
-                    // Each lies elsewhere in memory: these looks do not wait for each other.
-                    let next = members.iter().skip(nth).take(LOOKED_AHEAD);
-                    black_box(next.map(|(_, here, _)| here.glance()).sum::<usize>());
-                }
-                if Some(id) == self.sender && !to_one_self {
-                    continue;
-                }
-                let is_new = self.told.note(id);
-                let posted = Some(self.posted);
-                let was_told = match &mut pass.placed {
-                    Some(placed) if subscribed => hub.say_since(here, placed, self.class, posted),
-                    _ => is_new && hub.say_since(here, &mut self.letter, self.class, posted),
-                };
-                self.told.count += usize::from(is_new && was_told);
-            }
-            if is_over {
-                self.passes.pop_front();
-            }
-            if most == 0 {
-                break;
-            }
-        }
-        self.passes.is_empty()
-    }
-}
-
-impl Told {
-    /// Whether this connection is met for the first time.
-    fn note(&mut self, id: ConnectionId) -> bool {
-        self.seen.as_mut().is_none_or(|seen| seen.insert(id))
+            || groups.iter().any(|group| self.dispatch.goes_to(group))
+            || sender.is_some_and(|sender| self.dispatch.comes_from(sender))
     }
 }
