@@ -144,20 +144,21 @@ impl RefreshFamilies {
         parse(presented).map(|(family, _)| FamilyEvent::Ended { family }.name())
     }
 
-    /// The event that rebuilds the family of that name as it stands here; the end of it, where it is not here.
-    pub fn standing(&self, event: &FamilyEvent) -> FamilyEvent {
+    /// The event that rebuilds the family of that name as it stands here; its end, where it was ended before its time. None
+    /// where its time was over: its own dates say so wherever it is known.
+    pub fn standing(&self, event: &FamilyEvent) -> Option<FamilyEvent> {
         let (FamilyEvent::Begun { family, .. } | FamilyEvent::Rotated { family, .. } | FamilyEvent::Ended { family }) =
             event;
         let table = self.table.lock();
         match table.families.get(family) {
-            None => FamilyEvent::Ended { family: *family },
-            Some(known) => FamilyEvent::Begun {
+            None => table.ended.has(family).then_some(FamilyEvent::Ended { family: *family }),
+            Some(known) => Some(FamilyEvent::Begun {
                 family: *family,
                 live: known.live,
                 grant: known.grant.clone(),
                 expires_at: known.expires_at,
                 ends_at: known.ends_at,
-            },
+            }),
         }
     }
 

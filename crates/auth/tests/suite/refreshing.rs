@@ -103,7 +103,8 @@ fn an_unused_token_expires() {
     for _ in 0..2 {
         assert_eq!(refused(families.rotate(&token, later(HOUR))), (Code::TokenExpired, None, 0));
     }
-    assert_eq!(families.sweep(later(2 * HOUR)).len(), 1);
+    let swept = families.sweep(later(2 * HOUR));
+    assert_eq!((swept.len(), families.standing(&swept[0])), (1, None), "its dates say all that others need");
     assert!(families.is_empty());
     assert_eq!(refused(families.rotate(&token, later(2 * HOUR))), (Code::TokenInvalid, Some(Detail::UnknownKey), 0));
 }
@@ -190,7 +191,9 @@ fn a_family_that_ended_elsewhere_is_known_as_ended_where_it_never_was() {
     let elsewhere = families();
     let token = begin(&elsewhere, "ann");
     let here = families();
-    elsewhere.end(&token).iter().for_each(|event| here.restore(event));
+    let ended = elsewhere.end(&token);
+    assert_eq!(elsewhere.standing(&ended[0]).as_ref(), Some(&ended[0]));
+    ended.iter().for_each(|event| here.restore(event));
     assert_eq!(refused(here.rotate(&token, now())), (Code::TokenRevoked, None, 0));
 }
 

@@ -47,7 +47,7 @@ impl Ledger {
     ) -> Result<Shared, Refusal> {
         let Some(shared) = &self.shared else { return Ok(Shared::Done) };
         for event in events {
-            let standing = self.books.families.standing(event);
+            let Some(standing) = self.books.families.standing(event) else { continue };
             let until = match &standing {
                 FamilyEvent::Begun { ends_at, .. } => *ends_at,
                 FamilyEvent::Rotated { .. } | FamilyEvent::Ended { .. } => now.wall + TOLD_FOR,
