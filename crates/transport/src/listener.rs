@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-pub use bind::{BindFault, Inherited, ListenAddr, Listener, NotAListenAddr};
+pub use bind::{BACKLOG, BindFault, Inherited, ListenAddr, Listener, NotAListenAddr};
 pub use serve::serve;
 pub use vestibule::Ticket;
 

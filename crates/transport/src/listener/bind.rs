@@ -14,8 +14,8 @@ use tokio::net::{TcpListener, UnixListener};
 
 use crate::{address::Peer, wire::Wire};
 
-/// More than a crowd that comes at once: what the system keeps of it is `net.core.somaxconn`.
-const BACKLOG: i32 = 65_535;
+/// For so many who were not accepted yet a listener asks for places. What the system gives is `net.core.somaxconn`.
+pub const BACKLOG: u16 = u16::MAX;
 
 /// Where to listen: `127.0.0.1:8080`, `[::]:8080` or `unix:/run/gateway.sock`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,7 +141,7 @@ fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(BACKLOG.into())?;
     TcpListener::from_std(socket.into())
 }
 

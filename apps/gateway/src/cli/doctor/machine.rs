@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use gateway_transport::listener::BACKLOG;
 use rustix::process::{Resource, getrlimit};
 
 use super::finding::Report;
@@ -13,10 +14,8 @@ const BESIDE: u64 = 64;
 const FEW_FILES: u64 = 4_096;
 /// What an idle connection takes, with room for what is on its way: see docs/performance.md for what was measured.
 const BYTES_OF_CONNECTION: u64 = 16 << 10;
-/// Fewer places than this for connections that nobody accepted yet are fewer than today's kernels give by themselves;
+/// Fewer places than this for connections that nobody accepted yet are fewer than today's kernels give by themselves.
 const FEW_PLACES: u64 = 4_096;
-/// and so many are as many as a listener asks for.
-const PLACES: u64 = 65_535;
 
 /// Looks at all of it; without a configuration, at what needs none.
 pub(super) fn look(config: Option<&Config>, open_files: u64, report: &mut Report) {
@@ -54,7 +53,7 @@ fn backlog(most: Option<u64>, report: &mut Report) {
         Some(most) if most < FEW_PLACES => report.note(
             "kernel",
             format!("net.core.somaxconn is {most}: when all come back at once, more are turned away by the kernel"),
-            format!("sysctl -w net.core.somaxconn={PLACES}, and the same in /etc/sysctl.d"),
+            format!("sysctl -w net.core.somaxconn={BACKLOG}, and the same in /etc/sysctl.d"),
         ),
         Some(most) => report.fine("kernel", format!("{most} newcomers may wait to be accepted")),
         // In a container it may be hidden.
