@@ -6,7 +6,7 @@ mod traffic;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering},
+        atomic::{AtomicU8, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -62,10 +62,6 @@ pub struct Occupant {
     carried_by: AtomicU8,
     round_trip_micros: AtomicU32,
     mail: Mail,
-    /// Whether it waits already to be written to by another task than its own.
-    is_marked: AtomicBool,
-    /// Since when the oldest of what waits for it has been on its way, as [`Since`] says it; 0 where nobody asked.
-    waits_since: AtomicU32,
     /// The trace that its handshake belongs to. Most have none.
     trace: Option<Box<Trace>>,
     user: UserId,
@@ -132,8 +128,6 @@ impl Occupant {
             carried_by: AtomicU8::new(Transport::Websocket as u8),
             round_trip_micros: AtomicU32::new(0),
             mail: Mail::default(),
-            is_marked: AtomicBool::new(false),
-            waits_since: AtomicU32::new(0),
             trace: None,
             user: standing.principal.user.clone(),
             standing: Mutex::new(standing),

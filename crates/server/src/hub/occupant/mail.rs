@@ -3,7 +3,10 @@
 
 #[cfg(feature = "net")]
 use std::sync::OnceLock;
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    time::Duration,
+};
 
 use gateway_domain::Tick;
 #[cfg(feature = "net")]
@@ -27,6 +30,10 @@ pub(super) struct Mail {
     #[cfg(feature = "net")]
     outlet: OnceLock<Outlet>,
     pub(super) bell: Bell,
+    /// Whether it waits already to be written to by another task than its own.
+    is_marked: AtomicBool,
+    /// Since when the oldest of what waits has been on its way, as [`moment`] says it; 0 where nobody asked.
+    waits_since: AtomicU32,
 }
 
 /// A moment of the lately past, in little room.
@@ -56,28 +63,28 @@ impl Occupant {
     /// Notes since when what is put into its outbox next has been on its way, unless something older waits there.
     pub(in crate::hub) fn stamp(&self, posted: Tick) {
         // Nobody else puts while the books are held; who takes meanwhile makes this a little shorter than it was.
-        if self.waits_since.load(Ordering::Relaxed) == 0 {
-            self.waits_since.store(moment(posted), Ordering::Relaxed);
+        if self.mail.waits_since.load(Ordering::Relaxed) == 0 {
+            self.mail.waits_since.store(moment(posted), Ordering::Relaxed);
         }
     }
 
     /// All that waited has been written: since when the oldest had been on its way, where that is known.
     #[cfg(feature = "net")]
     pub(crate) fn waited_since(&self) -> Option<Since> {
-        if self.waits_since.load(Ordering::Relaxed) == 0 {
+        if self.mail.waits_since.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        Some(Since(self.waits_since.swap(0, Ordering::Relaxed))).filter(|since| since.0 != 0)
+        Some(Since(self.mail.waits_since.swap(0, Ordering::Relaxed))).filter(|since| since.0 != 0)
     }
 
     /// Notes that it waits to be written to; whether it did not yet, so that nobody waits twice.
     pub(in crate::hub) fn mark(&self) -> bool {
-        !self.is_marked.swap(true, Ordering::AcqRel)
+        !self.mail.is_marked.swap(true, Ordering::AcqRel)
     }
 
     /// It waits no more. What is put into its outbox from here on marks it anew, so the outbox is looked into after this.
     pub(in crate::hub) fn unmark(&self) {
-        self.is_marked.swap(false, Ordering::AcqRel);
+        self.mail.is_marked.swap(false, Ordering::AcqRel);
     }
 
     /// Wakes its own task, which tells what is to be told.
@@ -110,7 +117,7 @@ impl Occupant {
 
     /// Looks at what a write to it needs, so that it is at hand when that comes; the sum means nothing.
     pub(in crate::hub) fn glance(&self) -> usize {
-        let own = usize::from(self.is_marked.load(Ordering::Relaxed));
+        let own = usize::from(self.mail.is_marked.load(Ordering::Relaxed));
         let counted = self.traffic.messages_out.load(Ordering::Relaxed) as usize;
         #[cfg(feature = "net")]
         let outlet = self.mail.outlet.get().map_or(0, Outlet::glance);
