@@ -12,12 +12,15 @@ use std::sync::Arc;
 use gateway_tests::{
     Options, TestClient, TestGateway,
     calls::{Called, call, post},
+    redis::Redis,
     tokens::token,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const KEY: &str = "key-of-the-backend-0123456789abcdef";
+/// As `gateway keys hash` prints it of the first.
+const HASH: &str = "8769ad39bab37f2e1e413b0bef5fedd8a9f027eb45a80eba1dbcd24e300edf6f";
 const OTHER: &str = "key-of-another-0123456789abcdefghij";
 
 fn options(more: &str, folder: Option<Arc<TempDir>>) -> Options {
@@ -228,4 +231,21 @@ async fn an_api_key_by_its_hash_calls_the_api_with_its_roles() {
     // A key is no token: it opens no door.
     let refused = TestClient::open(&gateway.ws("/ws"), &[("x-api-key", ops)]).await.unwrap_err();
     assert_eq!((refused.status, refused.code()), (401, "AUTH_REQUIRED"));
+}
+
+#[tokio::test]
+async fn a_family_that_ended_at_one_gateway_has_ended_at_one_that_never_saw_it() {
+    let redis = Redis::start();
+    let config = format!(
+        "[auth.issuer]\nkey = \"main\"\n\
+         [[api_keys]]\nid = \"backend\"\nsha256 = \"{HASH}\"\nuser = \"ann\"\nroles = [\"dashboard\"]\n"
+    );
+    let nodes = TestGateway::joined(3, &redis, &config);
+    let first = issued(&nodes[0]).await;
+    let second = refreshed(&nodes[1], &first["refresh_token"]).await;
+    assert_eq!(second.status, 200, "{second:?}");
+    let again = refreshed(&nodes[0], &first["refresh_token"]).await;
+    assert_eq!(again.told(), (401, "TOKEN_REVOKED"), "a spent one ends its family");
+    let successor = refreshed(&nodes[2], &second.body["refresh_token"]).await;
+    assert_eq!(successor.told(), (401, "TOKEN_REVOKED"), "there it is told as what it is, too");
 }
